@@ -1,0 +1,1 @@
+"""Apache Kafka: topics, acknowledged delivery, consumption."""

@@ -1,0 +1,1 @@
+"""Delta tables, one a topic, with Kafka offsets in each commit."""

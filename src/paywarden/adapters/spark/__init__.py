@@ -1,0 +1,1 @@
+"""Apache Spark: the session and the structured stream."""

@@ -1,0 +1,1 @@
+"""Online state stores: LMDB (embedded) and Redis (shared)."""

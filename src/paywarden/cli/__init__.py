@@ -1,0 +1,1 @@
+"""The `paywarden` command: arguments to wiring to job."""

@@ -1,0 +1,1 @@
+"""What a score is worth: time splits, metrics, reports."""

@@ -1,0 +1,1 @@
+"""Transactions, labels and decisions: schemas, validation, mappings, codecs, dead letters."""

@@ -1,0 +1,1 @@
+"""The one feature definition and its engine: aggregations, tiles, catalogue, folding, state."""

@@ -1,0 +1,1 @@
+"""A seeded world of cards, merchants and fraudsters."""

@@ -1,0 +1,1 @@
+"""From the lake to a bundle: dataset by replay, booster fitting, thresholds."""
