@@ -22,7 +22,7 @@ from __future__ import annotations
 
 
 class PaywardenError(Exception):
-    """Root of the tree. The message says what happened, where, and what to do; the CLI prints it without a traceback."""
+    """Root of the tree. The message says what happened, where and what to do; the CLI prints it alone."""
 
 
 class ConfigurationError(PaywardenError):
@@ -70,7 +70,7 @@ class Fenced(StateStoreError):
 
 
 class StaleWriter(StateStoreError):
-    """This batch is older than what the store already holds. A late task or a rolled-back checkpoint; it must stop."""
+    """This batch is older than what the store already holds. It must stop: a late task or a rolled-back checkpoint."""
 
 
 class BundleError(PaywardenError):
