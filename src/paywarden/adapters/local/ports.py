@@ -1,0 +1,42 @@
+"""Free TCP ports on the loopback interface."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from paywarden.errors import EnvironmentNotReady
+
+_LOWEST, _HIGHEST = 20_000, 32_000
+"""Below Linux's ephemeral range (32768 on), so that a client's outgoing connection never takes a server's port."""
+
+_ATTEMPTS = 200
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on at 127.0.0.1, in 20000 to 32000.
+
+    Another process may still take it before the caller does; servers here therefore start again on another port.
+    Raises :class:`EnvironmentNotReady` when no port of the range is free.
+    """
+    chooser = random.SystemRandom()
+    for _ in range(_ATTEMPTS):
+        port = chooser.randint(_LOWEST, _HIGHEST)
+        if is_free(port):
+            return port
+    raise EnvironmentNotReady(
+        f"No free TCP port between {_LOWEST} and {_HIGHEST} on 127.0.0.1 in {_ATTEMPTS} tries. "
+        "Stop servers that are no longer needed and run again."
+    )
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on 127.0.0.1:``port`` now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # Servers set this too: a port whose last connection is in TIME_WAIT can be listened on again.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
