@@ -1,0 +1,62 @@
+"""Card testing: stolen numbers tried by the dozen at a few online merchants, then the good ones used in earnest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from paywarden.simulation.draft import DAY_MS, HOUR_MS, PATTERNS, Draft, concat, draft
+from paywarden.simulation.genuine import channels
+from paywarden.simulation.stage import Stage, rounded
+
+_FEWEST, _MOST = 24, 60
+_MERCHANTS = 2
+_LONGEST_BURST_MS = 3 * HOUR_MS
+_MEDIAN_AMOUNT, _AMOUNT_SIGMA = 500.0, 0.8
+_DECLINED = 0.25
+_USED = 0.3  # of the numbers that were approved
+_USED_FACTOR = 1.6
+_USED_WITHIN_MS = (HOUR_MS, 36 * HOUR_MS)
+_USED_DECLINED = 0.08
+MEAN_FRAUDS = (_FEWEST + _MOST) / 2 * (1 + (1 - _DECLINED) * _USED)
+
+
+def card_tests(rng: np.random.Generator, stage: Stage, day: int, campaigns: int) -> Draft:
+    """The frauds of the bursts that begin on a day: the tests of each, then the purchases within a day and a half."""
+    tests = _tests(rng, stage, day, campaigns)
+    return concat([tests, _purchases(rng, stage, tests)])
+
+
+def _tests(rng: np.random.Generator, stage: Stage, day: int, campaigns: int) -> Draft:
+    market = stage.people.market
+    size = rng.integers(_FEWEST, _MOST + 1, size=campaigns)
+    burst = np.repeat(np.arange(campaigns), size)
+    shops = market.testable.draw(0, rng.random((campaigns, _MERCHANTS)))
+    begins_at = day * DAY_MS + rng.integers(DAY_MS, size=campaigns)
+    lasts = rng.uniform(0.2, 1.0, size=campaigns) * _LONGEST_BURST_MS
+    rows = len(burst)
+    amount = _MEDIAN_AMOUNT * np.exp(_AMOUNT_SIGMA * rng.standard_normal(rows))
+    merchant = shops[burst, rng.integers(_MERCHANTS, size=rows)]
+    return draft(
+        card=rng.integers(len(stage.people.cards), size=rows),
+        merchant=merchant,
+        occurred_ms=begins_at[burst] + lasts[burst] * rng.random(rows),
+        amount=rounded(rng, amount, np.zeros(rows, dtype=np.bool_)),
+        channel=channels(rng, stage, merchant, 0.0),
+        declined=rng.random(rows) < _DECLINED,
+        pattern=PATTERNS.index("card_testing"),
+    )
+
+
+def _purchases(rng: np.random.Generator, stage: Stage, tests: Draft) -> Draft:
+    good = tests.take(~tests.declined & (rng.random(len(tests)) < _USED))
+    rows = len(good)
+    merchant = stage.people.market.anywhere_online.draw(0, rng.random(rows))
+    return draft(
+        card=good.card,
+        merchant=merchant,
+        occurred_ms=good.occurred_ms + rng.integers(*_USED_WITHIN_MS, size=rows),
+        amount=stage.tickets(rng, good.card, merchant, factor=_USED_FACTOR),
+        channel=channels(rng, stage, merchant, 0.0),
+        declined=rng.random(rows) < _USED_DECLINED,
+        pattern=PATTERNS.index("card_testing"),
+    )
