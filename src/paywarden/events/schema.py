@@ -1,0 +1,128 @@
+"""What a transaction and a label are made of: their columns, their enumerations and what a deployment may declare.
+
+The wire names are in :mod:`paywarden.events.wire`; what a value may be is in :mod:`paywarden.events.rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from paywarden.errors import ConfigurationError
+
+TRANSACTION_TYPES = ("authorisation", "refund", "reversal")
+AUTH_RESULTS = ("approved", "declined")
+CHANNELS = ("online", "in_person", "atm", "mail_or_phone", "transfer")
+LABEL_SOURCES = ("chargeback", "analyst", "issuer_report")
+DEFAULT_TRANSACTION_TYPE = TRANSACTION_TYPES[0]
+
+MAX_NAME_LENGTH = 40  # names become parts of feature names, such as card_ratio_amount_mean_30d
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class EventSchema:
+    """The entities and extra fields that a deployment declares, and the Arrow schemas that follow from them.
+
+    ``entities`` are tokens of a card, a merchant, a device and the like; the first one routes: it is the Kafka key
+    of a transaction and of its labels. ``extra_numbers`` (float64) and ``extra_categories`` (string) are further
+    request fields. All names are lowercase identifiers of at most 40 characters; an entity repeated, or one name
+    used for two extras, raises :class:`~paywarden.errors.ConfigurationError`.
+
+    >>> EventSchema().routing_entity, EventSchema().entity_columns
+    ('card', ('entity_card', 'entity_merchant'))
+    """
+
+    entities: tuple[str, ...] = ("card", "merchant")
+    extra_numbers: tuple[str, ...] = ()
+    extra_categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("entities", "extra_numbers", "extra_categories"):
+            names = getattr(self, field)
+            if isinstance(names, str):
+                raise ConfigurationError(f"{field} is the string {names!r}; give a list of names")
+            object.__setattr__(self, field, tuple(names))  # a list from YAML is welcome, and stays hashable
+        if not self.entities:
+            raise ConfigurationError("entities is empty; declare at least one, such as 'card': it routes transactions")
+        _check_names("entities", self.entities)
+        _check_names("extra_numbers and extra_categories", self.extra_numbers + self.extra_categories)
+
+    @property
+    def routing_entity(self) -> str:
+        """The entity whose token is the Kafka key of a transaction and of its labels."""
+        return self.entities[0]
+
+    @property
+    def entity_columns(self) -> tuple[str, ...]:
+        """Column names of the entities, in order: ``entity_card``, ``entity_merchant``."""
+        return tuple(f"entity_{name}" for name in self.entities)
+
+    @property
+    def extra_columns(self) -> tuple[str, ...]:
+        """Column names of the extras, numbers before categories: ``extra_<name>``."""
+        return tuple(f"extra_{name}" for name in self.extra_numbers + self.extra_categories)
+
+    def transaction_schema(self) -> pa.Schema:
+        """Canonical columns of transactions; times are int64 epoch ms UTC, amounts int64 minor units.
+
+        Never null: transaction_id, occurred_at, received_at, routing_key, amount, currency, amount_base,
+        transaction_type.
+        """
+        return pa.schema(
+            [
+                ("transaction_id", pa.string()),
+                ("occurred_at", pa.int64()),
+                ("received_at", pa.int64()),
+                ("routing_key", pa.string()),
+                *((column, pa.string()) for column in self.entity_columns),
+                ("amount", pa.int64()),
+                ("currency", pa.string()),
+                ("amount_base", pa.int64()),
+                ("transaction_type", pa.string()),
+                ("auth_result", pa.string()),
+                ("category", pa.string()),
+                ("channel", pa.string()),
+                ("country", pa.string()),
+                ("latitude", pa.float64()),
+                ("longitude", pa.float64()),
+                *((f"extra_{name}", pa.float64()) for name in self.extra_numbers),
+                *((f"extra_{name}", pa.string()) for name in self.extra_categories),
+            ]
+        )
+
+    def label_schema(self) -> pa.Schema:
+        """Canonical columns of labels; only the entities and ``pattern`` may be null.
+
+        ``occurred_at`` is the time of the labelled transaction, ``labelled_at`` that of the verdict,
+        ``received_at`` when the label reached us: the time from which features may know it.
+        """
+        return pa.schema(
+            [
+                ("transaction_id", pa.string()),
+                ("occurred_at", pa.int64()),
+                ("labelled_at", pa.int64()),
+                ("received_at", pa.int64()),
+                ("routing_key", pa.string()),
+                *((column, pa.string()) for column in self.entity_columns),
+                ("is_fraud", pa.bool_()),
+                ("source", pa.string()),
+                ("pattern", pa.string()),
+            ]
+        )
+
+
+def _check_names(field: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
+            raise ConfigurationError(
+                f"{field}: {name!r} is no name; use lowercase letters, digits and _, a letter first, "
+                f"at most {MAX_NAME_LENGTH} characters"
+            )
+        if name in seen:
+            raise ConfigurationError(f"{field}: {name!r} is declared twice; rename or remove one")
+        seen.add(name)
