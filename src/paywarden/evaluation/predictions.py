@@ -1,0 +1,29 @@
+"""Scored transactions with their outcome: what every metric and plot is computed from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """N scored transactions whose outcome is known, as aligned arrays.
+
+    `target` bool [N]: fraud. `raw` float64 [N]: log-odds. `score` float64 [N]: calibrated probability.
+    `occurred_at` int64 [N]: epoch ms. `card` int64 [N]: codes, below 0 for no card. `amount` int64 [N]: minor units of
+    the base currency. `pattern` object [N]: the fraud pattern's name or None.
+    """
+
+    target: NDArray[np.bool_]
+    raw: NDArray[np.float64]
+    score: NDArray[np.float64]
+    occurred_at: NDArray[np.int64]
+    card: NDArray[np.int64]
+    amount: NDArray[np.int64]
+    pattern: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.target)

@@ -1,0 +1,173 @@
+"""One training run: fit on train, stop, calibrate and choose thresholds on validation, report on test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paywarden.errors import DataError
+from paywarden.evaluation.labels import known_compromised
+from paywarden.evaluation.metrics import Metrics, evaluate
+from paywarden.evaluation.predictions import Predictions
+from paywarden.evaluation.splits import TimeSplit, Window
+from paywarden.scoring.boosters import Booster
+from paywarden.scoring.bundle import ModelBundle
+from paywarden.scoring.calibration import Calibrator
+from paywarden.scoring.reasons import ReasonBook
+from paywarden.training.boosters import BoosterTrainer, Examples, Fitted, XGBoostTrainer
+from paywarden.training.calibration import CalibrationMethod, fit_calibrator
+from paywarden.training.dataset import Dataset
+from paywarden.training.thresholds import AlertBudget, choose_policy
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What may be chosen about a run.
+
+    `leave_out_compromised` drops, from validation and test, transactions of cards whose fraud was already known that
+    day: they would have been blocked, and finding them again is no merit.
+    """
+
+    booster: BoosterTrainer = field(default_factory=XGBoostTrainer)
+    calibration: CalibrationMethod = "platt"
+    budget: AlertBudget = field(default_factory=AlertBudget)
+    cards_a_day: int = 100
+    leave_out_compromised: bool = True
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as a JSON document."""
+        document = {
+            name: getattr(self, name) for name in ("calibration", "cards_a_day", "leave_out_compromised", "seed")
+        }
+        return {**document, "booster": self.booster.to_dict(), "budget": asdict(self.budget)}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """The bundle with its figures and the predictions they were computed from.
+
+    `validation` is flattering, since rounds, calibration and threshold were chosen on it; `test` is the honest one.
+    `validation_average_precision` is the curve over boosting rounds.
+    """
+
+    bundle: ModelBundle
+    validation: Metrics
+    test: Metrics
+    validation_predictions: Predictions
+    test_predictions: Predictions
+    validation_average_precision: tuple[float, ...]
+
+
+def train(
+    dataset: Dataset,
+    split: TimeSplit,
+    settings: TrainingSettings | None = None,
+    *,
+    data_versions: Mapping[str, int | str] | None = None,
+    reasons: ReasonBook | None = None,
+) -> TrainingResult:
+    """A model trained, calibrated and measured on the windows of the split; equal arguments give an equal bundle.
+
+    Training sees the labels received by `split.train_cutoff`, validation those by `split.validation_cutoff`, test those
+    by `dataset.as_of`. `data_versions` names the tables' versions, `reasons` the words for alerts; both go into the
+    bundle. Raises DataError where a window has too few frauds or genuine transactions.
+    """
+    settings = settings or TrainingSettings()
+    since = split.train.start if settings.leave_out_compromised else None
+    windows = {
+        "train": _known_rows(dataset, split.train, split.train_cutoff, None),
+        "validation": _known_rows(dataset, split.validation, split.validation_cutoff, since),
+        "test": _known_rows(dataset, split.test, dataset.as_of, since),
+    }
+    for name, rows in windows.items():
+        _require_both_classes(name, rows)
+    fit_on, stop_on = (_examples(dataset, windows[name]) for name in ("train", "validation"))
+    fitted = settings.booster.fit(fit_on, stop_on, dataset.feature_names, settings.seed)
+    raw = fitted.booster.predict_margin(stop_on.features)
+    calibrator = fit_calibrator(settings.calibration, raw, stop_on.target)
+    policy = choose_policy(raw, stop_on.target, split.validation.days, settings.budget)
+    scored = {n: _predict(dataset, windows[n], fitted.booster, calibrator) for n in ("validation", "test")}
+    metrics = {n: evaluate(rows, policy.review_threshold, settings.cards_a_day) for n, rows in scored.items()}
+    bundle = ModelBundle(
+        booster_kind=fitted.booster.kind,
+        booster_bytes=fitted.booster.to_bytes(),
+        feature_names=dataset.feature_names,
+        contract_digest=dataset.contract_digest,
+        state_layout_digest=dataset.state_layout_digest,
+        calibrator=calibrator,
+        policy=policy,
+        reasons=reasons or ReasonBook(),
+        training=_provenance(dataset, split, settings, fitted, windows),
+        data_versions=dict(data_versions or {}),
+        metrics={name: figures.to_dict() for name, figures in metrics.items()},
+    )
+    return TrainingResult(
+        bundle=bundle,
+        validation=metrics["validation"],
+        test=metrics["test"],
+        validation_predictions=scored["validation"],
+        test_predictions=scored["test"],
+        validation_average_precision=fitted.validation_average_precision,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _KnownRows:
+    """The usable rows of a window (int64 indices) with their outcome as known at the window's cut-off."""
+
+    index: NDArray[np.int64]
+    target: NDArray[np.bool_]
+    pattern: NDArray[np.object_]
+
+
+def _known_rows(dataset: Dataset, window: Window, cutoff: int, since: int | None) -> _KnownRows:
+    """Only mature rows: of the immature ones, frauds are known earlier than the rest, and would be too many."""
+    verdicts = dataset.verdicts_at(cutoff)
+    usable = window.contains(dataset.occurred_at) & verdicts.mature & verdicts.known
+    if since is not None:
+        usable &= ~known_compromised(dataset.card, dataset.occurred_at, dataset.fraud_known_at, since)
+    index = np.flatnonzero(usable)
+    return _KnownRows(index, verdicts.fraud[index], verdicts.pattern[index])
+
+
+def _require_both_classes(name: str, rows: _KnownRows) -> None:
+    if not rows.target.any() or rows.target.all():
+        raise DataError(
+            f"The {name} window has {int(rows.target.sum())} frauds among {len(rows.target)} transactions whose "
+            "outcome was known in time. Both kinds are needed: bring more history or labels, or move the windows."
+        )
+
+
+def _examples(dataset: Dataset, rows: _KnownRows) -> Examples:
+    return Examples(dataset.features[rows.index], rows.target)
+
+
+def _predict(dataset: Dataset, rows: _KnownRows, booster: Booster, calibrator: Calibrator) -> Predictions:
+    raw = booster.predict_margin(dataset.features[rows.index])
+    return Predictions(
+        target=rows.target,
+        raw=raw,
+        score=calibrator.apply(raw),
+        occurred_at=dataset.occurred_at[rows.index],
+        card=dataset.card[rows.index],
+        amount=dataset.amount[rows.index],
+        pattern=rows.pattern,
+    )
+
+
+def _provenance(
+    dataset: Dataset, split: TimeSplit, settings: TrainingSettings, fitted: Fitted, windows: Mapping[str, _KnownRows]
+) -> dict[str, Any]:
+    return {
+        "as_of": dataset.as_of,
+        "frauds": {name: int(rows.target.sum()) for name, rows in windows.items()},
+        "rounds": fitted.rounds,
+        "rows": {name: len(rows.index) for name, rows in windows.items()},
+        "settings": settings.to_dict(),
+        "split": split.to_dict(),
+    }
