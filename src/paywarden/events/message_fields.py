@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -54,41 +56,73 @@ def label_fields(schema: EventSchema) -> pa.Schema:
     )
 
 
-def wrong_type(value: Mapping[str, object], fields: Iterable[pa.Field], path: str = "") -> str | None:
+class KnownField(NamedTuple):
+    """A field as parsed JSON is held against it: the Python types it may have, in words too, and its subfields."""
+
+    name: str
+    types: tuple[type, ...]
+    expected: str
+    within: tuple[KnownField, ...] = ()
+
+
+def known_fields(fields: Iterable[pa.Field]) -> tuple[KnownField, ...]:
+    """The fields of an Arrow schema or struct in the form that :func:`wrong_type` and :func:`repeated` take."""
+    return tuple(
+        KnownField(field.name, (dict,), "an object", known_fields(field.type))
+        if pa.types.is_struct(field.type)
+        else KnownField(field.name, *_ACCEPTED[field.type])
+        for field in fields
+    )
+
+
+_ACCEPTED: dict[pa.DataType, tuple[tuple[type, ...], str]] = {
+    pa.string(): ((str,), "a string"),
+    pa.int64(): ((int,), "an integer of at most 64 bits, without fraction or exponent"),
+    pa.float64(): ((int, float), "a number"),
+    pa.bool_(): ((bool,), "true or false"),
+}
+
+
+def wrong_type(message: Mapping[str, Any], fields: Sequence[KnownField], path: str = "") -> str | None:
     """Which field of a parsed message holds another type than declared, in words, or nothing.
 
     By the rules of Arrow's JSON reader: no conversions, null anywhere.
     """
     for field in fields:
-        given = value.get(field.name)
-        if given is None:
+        value = message.get(field.name)
+        if value is None:
             continue
-        if pa.types.is_struct(field.type):
-            if not isinstance(given, dict):
-                return f"{path}{field.name} is {named(given)}, expected an object"
-            if wrong := wrong_type(given, field.type, f"{field.name}."):
-                return wrong
-        elif not _fits(given, field.type):
-            return f"{path}{field.name} is {named(given)}, expected {_EXPECTED[field.type]}"
+        if type(value) not in field.types or (field.types == (int,) and not _MIN_INT64 <= value <= _MAX_INT64):
+            return f"{path}{field.name} is {named(value)}, expected {field.expected}"
+        if field.within and (wrong := wrong_type(value, field.within, f"{field.name}.")):
+            return wrong
     return None
 
 
-_EXPECTED = {
-    pa.string(): "a string",
-    pa.int64(): "an integer of at most 64 bits, without fraction or exponent",
-    pa.float64(): "a number",
-    pa.bool_(): "true or false",
-}
+def repeated(row: bytes, fields: Sequence[KnownField]) -> str | None:
+    """Which known field occurs twice in a message that is JSON, or nothing; repeated unknown fields do no harm."""
+    try:
+        message = json.loads(row, object_pairs_hook=_Pairs)
+    except RecursionError:
+        return None
+    return _repeated(message, fields, "")
 
 
-def _fits(value: object, expected: pa.DataType) -> bool:
-    if expected == pa.string():
-        return type(value) is str
-    if expected == pa.bool_():
-        return type(value) is bool
-    if expected == pa.int64():
-        return type(value) is int and _MIN_INT64 <= value <= _MAX_INT64
-    return type(value) is int or type(value) is float
+class _Pairs(list[tuple[str, Any]]):
+    """An object of JSON with its fields as written, repeated ones included."""
+
+
+def _repeated(message: _Pairs, fields: Sequence[KnownField], path: str) -> str | None:
+    names = [name for name, _ in message]
+    for field in fields:
+        if names.count(field.name) > 1:
+            return f"{path}{field.name}"
+    values = dict(message)
+    for field in fields:
+        value = values.get(field.name)
+        if field.within and isinstance(value, _Pairs) and (again := _repeated(value, field.within, f"{field.name}.")):
+            return again
+    return None
 
 
 def named(value: object) -> str:

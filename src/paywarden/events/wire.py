@@ -1,10 +1,12 @@
 """From Kafka values to columns: JSON of any quality in, the well-formed rows as a table and the rest with a reason out.
 
 One reader decides: Arrow's JSON reader. Payloads that pass a cheap look are read as one block, a line each. Where the
-block is refused, orjson points at suspects; these are read one at a time and the rest again as a block, halved as
-often as needed. So a row is well formed exactly if Arrow reads it alone, whatever its neighbours hold. Three things
-Arrow does not see are properties of the row's own bytes, checked before: UTF-8, one object in braces, and the bytes
-that would blur lines or are no JSON (line breaks, NUL, NaN, Infinity), for which orjson must agree too.
+block is refused, it is read again in small chunks; in a refused chunk orjson says which rows are at fault and why, and
+the others are read as a block again. A row is well formed exactly if Arrow reads it alone, whatever its neighbours
+hold, for both readers keep to RFC 8259 and the exceptions are properties of the row's own bytes: what Arrow takes
+beyond it (NaN, Infinity, line breaks and NUL that blur rows, bytes that are not UTF-8) is refused before; what orjson
+alone refuses (deep nesting, huge numbers) is left to Arrow; what Arrow alone refuses (a known field twice) is looked
+for by name.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -21,25 +22,24 @@ import pyarrow.json as pa_json
 from numpy.typing import NDArray
 
 from paywarden.events import reasons
-from paywarden.events.message_fields import named, wrong_type
+from paywarden.events.message_fields import KnownField, known_fields, named, repeated, wrong_type
 from paywarden.events.strings import byte_lengths, bytes_and_offsets
 
 _WHITE_SPACE = b" \t\r\n"
 _NEEDS_SECOND_OPINION = (b"\n", b"\r", b"\x00", b"NaN", b"Inf")
 _LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 _OPENING, _CLOSING = ord("{"), ord("}")
-_TWICE = re.compile(r"Column\(/([a-z0-9_/]*)\) was specified twice")
+_ORJSON_MAY_BE_STRICTER = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{200}")  # such a number may overflow a float64
+_MUCH_NESTING = 200  # far below the depth that orjson refuses
+_CHUNK = 64  # rows; reading a chunk costs some 0.1 ms, judging a row of a refused one some 0.02 ms
 
-Refusals = dict[int, tuple[str, str]]
-"""Input position to (code, detail). A detail names fields and never quotes a payload: it may hold a card number."""
+Reason = tuple[str, str]
+"""A code and a detail. The detail names fields and never quotes a payload: it may hold a card number."""
 
+Refusals = dict[int, Reason]
+"""Input position to reason."""
 
-class Opinion(NamedTuple):
-    """What orjson says against a row; ``final`` where Arrow is sure to refuse it as well."""
-
-    code: str
-    detail: str
-    final: bool
+_UNEXPLAINED: Reason = (reasons.MALFORMED_JSON, "refused by the JSON reader")
 
 
 def read_rows(
@@ -101,7 +101,7 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def _look_closer(payload: bytes) -> tuple[str, str] | None:
+def _look_closer(payload: bytes) -> Reason | None:
     """The reason against a payload that is not plainly one object on one line, or nothing."""
     try:
         value = orjson.loads(payload)
@@ -116,74 +116,72 @@ def _read_block(rows: Sequence[bytes], fields: pa.Schema) -> pa.Table | None:
     """One table row a payload, or nothing if Arrow refuses any of them or finds another number of objects."""
     if not rows:
         return fields.empty_table()
+    block = b"\n".join(rows)
     try:
-        table = _arrow_table(b"\n".join(rows), fields)
+        table = pa_json.read_json(
+            io.BytesIO(block),
+            read_options=pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=pa_json.ParseOptions(explicit_schema=fields, unexpected_field_behavior="ignore"),
+        )
     except (pa.ArrowException, ValueError):
         return None
     return table if table.num_rows == len(rows) else None
 
 
-def _arrow_table(lines: bytes, fields: pa.Schema) -> pa.Table:
-    return pa_json.read_json(
-        io.BytesIO(lines),
-        read_options=pa_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
-        parse_options=pa_json.ParseOptions(explicit_schema=fields, unexpected_field_behavior="ignore"),
-    )
-
-
-def _isolate(
-    rows: Sequence[bytes], fields: pa.Schema
-) -> tuple[pa.Table, NDArray[np.int64], dict[int, tuple[str, str]]]:
+def _isolate(rows: Sequence[bytes], fields: pa.Schema) -> tuple[pa.Table, NDArray[np.int64], Refusals]:
     """The rows that Arrow reads alone, as a table with their indices in order, and the reasons against the others."""
-    refused: dict[int, tuple[str, str]] = {}
-    calm: list[int] = []
+    refused: Refusals = {}
     pieces: list[tuple[Sequence[int], pa.Table]] = []
-    for i, row in enumerate(rows):
-        opinion = _opinion(row, fields)
-        if opinion is None:
-            calm.append(i)
-        elif not opinion.final and (table := _read_block([row], fields)) is not None:
-            pieces.append(([i], table))
-        else:
-            refused[i] = (opinion.code, opinion.detail)
-    pieces += _halve(rows, calm, fields, refused)
+    known = known_fields(fields)
+    for start in range(0, len(rows), _CHUNK):
+        chunk = range(start, min(start + _CHUNK, len(rows)))
+        table = _read_block([rows[i] for i in chunk], fields)
+        if table is not None:
+            pieces.append((chunk, table))
+            continue
+        opinions = {i: reason for i in chunk if (reason := _opinion(rows[i], known)) is not None}
+        certain = {i: reason for i, reason in opinions.items() if not _may_be_stricter(rows[i])}
+        refused |= certain
+        for i in opinions.keys() - certain.keys():
+            pieces += _halve(rows, [i], fields, refused, opinions[i])
+        pieces += _halve(rows, [i for i in chunk if i not in opinions], fields, refused, _UNEXPLAINED)
     kept = np.array([i for indices, _ in pieces for i in indices], dtype=np.int64)
     order = np.argsort(kept)
     table = pa.concat_tables([fields.empty_table(), *(piece for _, piece in pieces)])
     return table.take(pa.array(order)), kept[order], refused
 
 
+def _opinion(row: bytes, known: Sequence[KnownField]) -> Reason | None:
+    """What there is to say against a row that begins and ends with a brace, or nothing."""
+    try:
+        message = orjson.loads(row)
+    except orjson.JSONDecodeError as error:
+        return reasons.MALFORMED_JSON, f"no JSON: {error.msg} at character {error.pos}"
+    if wrong := wrong_type(message, known):
+        return reasons.WRONG_TYPE, wrong
+    if twice := repeated(row, known):
+        return reasons.DUPLICATE_FIELD, f"{twice} occurs twice"
+    return None
+
+
+def _may_be_stricter(row: bytes) -> bool:
+    """True where orjson may refuse what Arrow takes."""
+    deep = row.count(b"{") + row.count(b"[") > _MUCH_NESTING
+    return deep or _ORJSON_MAY_BE_STRICTER.search(row) is not None
+
+
 def _halve(
-    rows: Sequence[bytes], indices: Sequence[int], fields: pa.Schema, refused: Refusals
+    rows: Sequence[bytes], indices: Sequence[int], fields: pa.Schema, refused: Refusals, reason: Reason
 ) -> list[tuple[Sequence[int], pa.Table]]:
-    """The given rows read as blocks, as large as Arrow takes them; the ones it refuses alone are noted."""
+    """The given rows read as blocks, as large as Arrow takes them; the ones it refuses alone are noted with reason."""
     table = _read_block([rows[i] for i in indices], fields)
     if table is not None:
         return [(indices, table)]
     if len(indices) == 1:
-        refused[indices[0]] = _arrow_reason(rows[indices[0]], fields)
+        refused[indices[0]] = reason
         return []
     middle = len(indices) // 2
     return [
-        *_halve(rows, indices[:middle], fields, refused),
-        *_halve(rows, indices[middle:], fields, refused),
+        *_halve(rows, indices[:middle], fields, refused, reason),
+        *_halve(rows, indices[middle:], fields, refused, reason),
     ]
-
-
-def _opinion(row: bytes, fields: pa.Schema) -> Opinion | None:
-    try:
-        value = orjson.loads(row)
-    except orjson.JSONDecodeError as error:
-        return Opinion(reasons.MALFORMED_JSON, f"no JSON: {error.msg} at character {error.pos}", final=False)
-    wrong = wrong_type(value, fields)
-    return Opinion(reasons.WRONG_TYPE, wrong, final=True) if wrong else None
-
-
-def _arrow_reason(row: bytes, fields: pa.Schema) -> tuple[str, str]:
-    """Why Arrow refuses a row that orjson takes: a known field twice, in all cases known to us."""
-    try:
-        _arrow_table(row, fields)
-    except (pa.ArrowException, ValueError) as error:
-        if twice := _TWICE.search(str(error)):
-            return reasons.DUPLICATE_FIELD, f"{twice[1].replace('/', '.')} occurs twice"
-    return reasons.MALFORMED_JSON, "refused by the JSON reader"
