@@ -1,0 +1,152 @@
+"""Topics and offsets of a Kafka cluster.
+
+Every call may be repeated: ``ensure_topics`` creates what is missing and leaves the rest alone, all others only read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, OffsetSpec, TopicMetadata  # type: ignore[attr-defined]
+
+from paywarden.adapters.kafka.connection import KafkaConnection
+from paywarden.adapters.kafka.failure import CLIENT_LOGGER, ClientErrors, failure, translated
+from paywarden.errors import KafkaError
+
+Offsets = dict[str, dict[int, int]]
+"""Topic → partition → offset. As an end it is exclusive: the offset of the next record to come."""
+
+_TIMEOUT_SECONDS = 10.0
+
+
+def ping(connection: KafkaConnection, timeout_seconds: float = 5.0) -> int:
+    """The number of brokers alive; raises :class:`KafkaError` when none answers within ``timeout_seconds``."""
+    return len(_metadata(_Client(connection), "Asking for the brokers", timeout_seconds).brokers)
+
+
+def ensure_topics(
+    connection: KafkaConnection,
+    partitions: Mapping[str, int],
+    *,
+    topic_config: Mapping[str, str] | None = None,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+) -> tuple[str, ...]:
+    """Create the topics (name → number of partitions) that do not exist yet; gives the names created.
+
+    Replication is the cluster's default. An existing topic is left as it is, whatever its partitions and
+    configuration. Returns once every topic's partitions have a leader. Raises :class:`KafkaError`.
+    """
+    client = _Client(connection)
+    existing = _metadata(client, "Listing the topics", timeout_seconds).topics
+    new = [
+        NewTopic(name, num_partitions=count, replication_factor=-1, config=dict(topic_config or {}))
+        for name, count in partitions.items()
+        if name not in existing
+    ]
+    created = []
+    if new:
+        futures = client.admin.create_topics(new, operation_timeout=timeout_seconds, request_timeout=timeout_seconds)
+        created = [name for name, future in futures.items() if _was_created(client, name, future)]
+    _wait_for_leaders(client, partitions, timeout_seconds)
+    return tuple(created)
+
+
+def topic_partitions(
+    connection: KafkaConnection, topics: Iterable[str], timeout_seconds: float = _TIMEOUT_SECONDS
+) -> dict[str, tuple[int, ...]]:
+    """The partition numbers of each topic; raises :class:`KafkaError` for a topic that does not exist."""
+    return _partitions(_Client(connection), topics, timeout_seconds)
+
+
+def earliest_offsets(
+    connection: KafkaConnection, topics: Iterable[str], timeout_seconds: float = _TIMEOUT_SECONDS
+) -> Offsets:
+    """The offset of the oldest record kept of every partition of ``topics``. Raises :class:`KafkaError`."""
+    return _offsets(connection, topics, OffsetSpec.earliest(), timeout_seconds)  # type: ignore[no-untyped-call]
+
+
+def end_offsets(
+    connection: KafkaConnection, topics: Iterable[str], timeout_seconds: float = _TIMEOUT_SECONDS
+) -> Offsets:
+    """The offset of the next record to come of every partition of ``topics``. Raises :class:`KafkaError`."""
+    return _offsets(connection, topics, OffsetSpec.latest(), timeout_seconds)  # type: ignore[no-untyped-call]
+
+
+class _Client:
+    """An admin client with what is needed to explain its failures."""
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self.where = connection.bootstrap_servers
+        self.errors = ClientErrors()
+        config: dict[str, Any] = {**connection.client_config(), "error_cb": self.errors}
+        with translated("Opening an admin client", self.where):
+            self.admin = AdminClient(config, logger=CLIENT_LOGGER)
+
+
+def _metadata(client: _Client, doing: str, timeout_seconds: float) -> ClusterMetadata:
+    with translated(doing, client.where, client.errors):
+        try:
+            return client.admin.list_topics(timeout=timeout_seconds)
+        except confluent_kafka.KafkaException:
+            client.admin.poll(0)  # brings the background errors, which say why
+            raise
+
+
+def _was_created(client: _Client, name: str, future: Future[Any]) -> bool:
+    try:
+        future.result()
+    except confluent_kafka.KafkaException as error:
+        if error.args[0].code() == confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
+            return False  # another process was faster
+        raise failure(f"Creating topic {name!r}", client.where, error.args[0]) from error
+    return True
+
+
+def _wait_for_leaders(client: _Client, topics: Iterable[str], timeout_seconds: float) -> None:
+    """The broker learns of a new topic a moment after the controller has made it."""
+    deadline = time.monotonic() + timeout_seconds
+    waiting = set(topics)
+    while waiting:
+        known = _metadata(client, "Listing the topics", timeout_seconds).topics
+        waiting = {name for name in waiting if name not in known or not _led(known[name])}
+        if waiting and time.monotonic() > deadline:
+            raise KafkaError(
+                f"Topics {sorted(waiting)} have partitions without a leader at {client.where} after "
+                f"{timeout_seconds:.0f} s. Are all brokers up?"
+            )
+        time.sleep(0.05 if waiting else 0)
+
+
+def _led(topic: TopicMetadata) -> bool:
+    return bool(topic.partitions) and all(partition.leader >= 0 for partition in topic.partitions.values())
+
+
+def _partitions(client: _Client, topics: Iterable[str], timeout_seconds: float) -> dict[str, tuple[int, ...]]:
+    known = _metadata(client, "Listing the topics", timeout_seconds).topics
+    wanted = list(topics)
+    missing = [topic for topic in wanted if topic not in known]
+    if missing:
+        raise KafkaError(
+            f"Topics {missing} do not exist at {client.where}. Create them with `paywarden topics`, "
+            "or check kafka.topics."
+        )
+    return {topic: tuple(sorted(known[topic].partitions)) for topic in wanted}
+
+
+def _offsets(connection: KafkaConnection, topics: Iterable[str], which: OffsetSpec, timeout_seconds: float) -> Offsets:
+    client = _Client(connection)
+    partitions = _partitions(client, topics, timeout_seconds)
+    request = {TopicPartition(topic, number): which for topic, numbers in partitions.items() for number in numbers}
+    offsets: Offsets = {topic: {} for topic in partitions}
+    if not request:
+        return offsets
+    with translated(f"Asking for the offsets of {list(partitions)}", client.where, client.errors):
+        answers = client.admin.list_offsets(request, request_timeout=timeout_seconds)
+        for where, future in answers.items():
+            offsets[where.topic][where.partition] = future.result().offset
+    return offsets
