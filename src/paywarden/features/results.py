@@ -33,6 +33,8 @@ RATE_PRIOR = 0.01
 RATE_STRENGTH = 10.0
 """How many transactions the prior weighs."""
 
+_EXACT_BELOW = 2.0**61
+
 
 @numba.njit(cache=True)
 def finalise(  # noqa: PLR0911 (one return a result)
@@ -64,6 +66,9 @@ def _zscore(count: int, total: int, squares: int, value: float) -> float:
     # Two amounts say nothing of a spread; three equal ones have none.
     if count < 3:
         return math.nan
-    mean = total / count
-    variance = squares / count - mean * mean
-    return (value - mean) / math.sqrt(variance) if variance > 0 else math.nan
+    # The variance times the square of the count. Subtracting near equals in floats would leave their rounding errors as
+    # a spread, but the integers wrap around alike on both sides, so that a small difference of them is exact.
+    spread = float(count) * squares - float(total) * total
+    if abs(spread) < _EXACT_BELOW:
+        spread = float(count * squares - total * total)
+    return (value * count - total) / math.sqrt(spread) if spread > 0 else math.nan
