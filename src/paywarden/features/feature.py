@@ -13,13 +13,22 @@ class Feature:
     """An aggregation of an entity's events over a window.
 
     ``field`` is ``amount`` (base-currency minor units), the name of another entity (for distinct counts), or None;
-    ``window`` is None for what needs no window (recency).
+    ``window`` is None for what needs no window (recency). Raises ValueError where one of them is missing or one too many.
     """
 
     entity: str
     aggregation: str
     field: str | None = None
     window: Window | None = None
+
+    def __post_init__(self) -> None:
+        if self.aggregation not in ALL:
+            raise ValueError(f"feature {self.name}: no aggregation {self.aggregation!r}; there are {', '.join(ALL)}")
+        stores = self.computation.stores
+        if bool(stores) != (self.window is not None):
+            raise ValueError(f"feature {self.name}: {self.aggregation} needs {'a' if stores else 'no'} window")
+        if any(stored.of_field for stored in stores) != (self.field is not None):
+            raise ValueError(f"feature {self.name}: {self.aggregation} needs {'no' if self.field else 'a'} field")
 
     @property
     def name(self) -> str:
