@@ -13,7 +13,7 @@ class Feature:
     """An aggregation of an entity's events over a window.
 
     ``field`` is ``amount`` (base-currency minor units), the name of another entity (for distinct counts), or None;
-    ``window`` is None for what needs no window (recency). Raises ValueError where one of them is missing or one too many.
+    ``window`` is None for what needs no window (recency). Raises ValueError where either is missing or too many.
     """
 
     entity: str
