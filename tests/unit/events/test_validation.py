@@ -272,8 +272,10 @@ def test_a_slice_and_chunks_are_read_as_their_rows():
 
 
 def test_deep_nesting_in_an_unknown_field_does_no_harm():
-    deep = b'{"x":' + b"[" * 900 + b"]" * 900 + b"," + orjson.dumps(transaction())[1:]
-    deeper = deep.replace(b"[" * 900 + b"]" * 900, b"[" * 20_000 + b"]" * 20_000)
-    values = pa.array([deep, b"{{}", deeper], pa.binary())
-    parsed = parse_transactions(values, np.full(3, NOW), SCHEMA, CURRENCIES)
-    assert parsed.positions.tolist() == [0, 2]
+    def nested(name, depth):
+        return b'{"x":' + b"[" * depth + b"]" * depth + b"," + orjson.dumps(transaction(transaction_id=name))[1:]
+
+    values = pa.array([nested("a", 900), b"{{}", nested("b", 20_000), nested("c", 1)], pa.binary())
+    parsed = parse_transactions(values, np.full(4, NOW), SCHEMA, CURRENCIES)
+    assert parsed.positions.tolist() == [0, 2, 3]
+    assert parsed.rows.column("transaction_id").to_pylist() == ["a", "b", "c"]
