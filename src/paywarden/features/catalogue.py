@@ -50,6 +50,10 @@ class Catalogue:
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise ValueError(f"features declared twice: {', '.join(sorted(repeated))}")
+        known = {*self.entities, "amount", None}
+        strange = [f.name for f in self.features if f.entity not in self.entities or f.field not in known]
+        if strange:
+            raise ValueError(f"features of entities that are not declared: {', '.join(strange)}")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
