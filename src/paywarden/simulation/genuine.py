@@ -29,7 +29,8 @@ _FOLLOW_MEAN_MS = 18 * MINUTE_MS
 _AWAY_ONLINE_FACTOR = 0.6
 _MAIL_OR_PHONE = 0.03  # of what is bought at online merchants
 _DECLINED_IN_PERSON, _DECLINED_ONLINE = 0.02, 0.04
-REFUNDS = 0.009  # of approved purchases; those that would fall past midnight are not made
+_REFUNDS = 0.009  # of approved purchases; those that would fall past midnight are not made
+_REFUNDS_MADE = 0.006  # of all purchases, as measured
 _FULL_REFUND = 0.7
 
 
@@ -54,8 +55,8 @@ def genuine_day(stage: Stage, day: int) -> Draft:
 
 
 def expected_rows(stage: Stage) -> float:
-    """Honest rows of an average day, refunds left aside: they are too few to matter to a rate."""
-    return float(stage.people.cards.rate.sum())
+    """Honest rows of an average day, refunds included."""
+    return float(stage.people.cards.rate.sum()) * (1 + _REFUNDS_MADE)
 
 
 def channels(
@@ -97,7 +98,7 @@ def _walks(rng: np.random.Generator, day: int, card: NDArray[np.int32], times: N
 def _refunds(rng: np.random.Generator, day: int, purchases: Draft) -> Draft:
     """Refunds of the same day, in full or in part, 20 minutes to 10 hours after the purchase."""
     refundable = ~purchases.declined & (purchases.channel != ATM)
-    bought = purchases.take(refundable & (rng.random(len(purchases)) < REFUNDS))
+    bought = purchases.take(refundable & (rng.random(len(purchases)) < _REFUNDS))
     at = bought.occurred_ms + rng.integers(20 * MINUTE_MS, 10 * HOUR_MS, size=len(bought))
     part = np.where(rng.random(len(bought)) < _FULL_REFUND, 1.0, rng.uniform(0.1, 0.9, size=len(bought)))
     returned = draft(

@@ -50,9 +50,9 @@ class World:
 
     `seed` is 0 to 2**64 - 1. Each of the `cards` makes about 1.5 payments a day at some of the 60 or more `merchants`.
     `start_at_ms` is the midnight (epoch ms, UTC) at which day 0 begins. `fraud_rate` is the share of frauds among all
-    transactions, 0 to 0.2; it holds over weeks, while single days differ. `pattern_shares` splits the frauds over
-    PATTERNS, in that order, and sums to 1. `reporting` says which truths become labels. An argument out of its range
-    raises :class:`~paywarden.errors.ConfigurationError`.
+    transactions, 0 to 0.2: with 5,000 cards or more a month's is within a few percent of it, single days differ.
+    `pattern_shares` splits the frauds over PATTERNS, in that order, and sums to 1. `reporting` says which truths
+    become labels. An argument out of its range raises :class:`~paywarden.errors.ConfigurationError`.
     """
 
     seed: int

@@ -11,7 +11,7 @@ from paywarden.simulation.stage import Stage
 _FEWEST, _MOST = 4, 9
 MEAN_FRAUDS = (_FEWEST + _MOST) / 2
 _GAP_MEDIAN_MS, _GAP_SIGMA, _LONGEST_GAP_MS = 22 * MINUTE_MS, 0.8, 4 * HOUR_MS
-_ABROAD = 0.55  # share of purchases at shops chosen without regard to the holder's country
+_ABROAD = 0.65  # share of purchases at shops chosen without regard to the holder's country
 _FIRST_FACTOR, _RISE = 0.8, 1.22
 _DECLINED, _DECLINED_EACH = 0.04, 0.02
 _MAIL_OR_PHONE = 0.05

@@ -22,19 +22,26 @@ LOOK_BACK_DAYS = 7
 class _Pattern:
     stream: Stream
     mean_frauds: float
+    honest_a_fraud: float  # rows of honest payments that belong to the campaign
     play: Callable[[np.random.Generator, Stage, int, int], Draft]
 
 
 _PLAYS = {
     "account_takeover": _Pattern(
-        Stream.ACCOUNT_TAKEOVER, account_takeover.MEAN_FRAUDS, account_takeover.account_takeovers
+        Stream.ACCOUNT_TAKEOVER, account_takeover.MEAN_FRAUDS, 0.0, account_takeover.account_takeovers
     ),
-    "card_testing": _Pattern(Stream.CARD_TESTING, card_testing.MEAN_FRAUDS, card_testing.card_tests),
+    "card_testing": _Pattern(Stream.CARD_TESTING, card_testing.MEAN_FRAUDS, 0.0, card_testing.card_tests),
     "merchant_collusion": _Pattern(
-        Stream.MERCHANT_COLLUSION, merchant_collusion.MEAN_FRAUDS, merchant_collusion.collusions
+        Stream.MERCHANT_COLLUSION,
+        merchant_collusion.MEAN_FRAUDS,
+        1 / merchant_collusion.MEAN_USES,
+        merchant_collusion.collusions,
     ),
     "geographic_anomaly": _Pattern(
-        Stream.GEOGRAPHIC_ANOMALY, geographic_anomaly.MEAN_FRAUDS, geographic_anomaly.impossible_travels
+        Stream.GEOGRAPHIC_ANOMALY,
+        geographic_anomaly.MEAN_FRAUDS,
+        1 / geographic_anomaly.MEAN_FRAUDS,
+        geographic_anomaly.impossible_travels,
     ),
 }
 
@@ -47,8 +54,9 @@ class Campaigns:
 
     def __init__(self, stage: Stage, fraud_rate: float, shares: tuple[float, ...]) -> None:
         self._stage = stage
-        self._frauds_a_day = expected_rows(stage) * fraud_rate / (1 - fraud_rate)
         self._shares = dict(zip(PATTERNS, shares, strict=True))
+        honest_a_fraud = sum(self._shares[name] * pattern.honest_a_fraud for name, pattern in _PLAYS.items())
+        self._frauds_a_day = expected_rows(stage) * fraud_rate / (1 - (1 + honest_a_fraud) * fraud_rate)
         self._phases = dict(zip(PATTERNS, generator(stage.seed, Stream.PHASES).random(len(PATTERNS)), strict=True))
         self._begun: dict[int, Draft] = {}
 

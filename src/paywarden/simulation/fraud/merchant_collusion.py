@@ -17,13 +17,14 @@ from paywarden.simulation.stage import Stage
 
 _FEWEST, _MOST = 3, 8  # visitors copied in a campaign
 _USES = (1, 3)  # of each copied card
-MEAN_FRAUDS = (_FEWEST + _MOST) / 2 * (_USES[0] + _USES[1]) / 2
+MEAN_USES = (_USES[0] + _USES[1]) / 2
+MEAN_FRAUDS = (_FEWEST + _MOST) / 2 * MEAN_USES
 _ABUSED_AFTER_DAYS = (1, 5)
 _AT_ACCOMPLICE = 0.5
 _MEDIAN_AMOUNT, _AMOUNT_SIGMA, _AMOUNT_STEP = 6000.0, 0.6, 1000
 _DECLINED = 0.06
 SEASON_DAYS = 28  # a merchant colludes for a season, long enough to earn a reputation
-_PAYMENTS_A_PAIR = 3000  # payments a day of the whole world for each pair of colluders
+_PAYMENTS_A_PAIR = 500  # payments a day of the whole world for each pair of colluders
 
 
 def collusions(rng: np.random.Generator, stage: Stage, day: int, campaigns: int) -> Draft:
@@ -45,7 +46,8 @@ def _colluders(stage: Stage, season: int) -> tuple[NDArray[np.int32], NDArray[np
     merchant = rng.choice(sells_goods, size=pairs)
     segment = rng.integers(SEGMENTS, size=pairs)
     pool = people.market.nearby(segment, people.merchants.city[merchant])
-    return merchant, people.market.visits.draw(pool, rng.random(pairs))
+    accomplice, another = (people.market.visits.draw(pool, rng.random(pairs)) for _ in range(2))
+    return merchant, np.where(accomplice == merchant, another, accomplice)
 
 
 def _visits(rng: np.random.Generator, stage: Stage, day: int, merchant: NDArray[np.int32]) -> Draft:

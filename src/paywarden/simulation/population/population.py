@@ -15,7 +15,7 @@ from paywarden.simulation.population.merchants import Merchants, draw_merchants
 from paywarden.simulation.randomness import Stream, generator
 
 _FEWEST_CITIES = 4
-_MERCHANTS_A_CITY = 12
+_MERCHANTS_A_CITY = 25
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from paywarden.simulation import World, arrivals
+from paywarden.simulation.arrivals import _Waiting
+from paywarden.simulation.draft import DAY_MS
+from paywarden.simulation.tables import SCHEMA
+
+
+def _by_id(table: pa.Table) -> pa.Table:
+    return table.sort_by([("received_at", "ascending"), ("transaction_id", "ascending")]).combine_chunks()
+
+
+def test_every_event_arrives_once_on_its_day_in_order(days, world):
+    played = list(arrivals(days))
+    for kind in ("transactions", "labels"):
+        sent = pa.concat_tables([getattr(day, kind) for day in days])
+        arrived = pa.concat_tables([getattr(day, kind) for day in played])
+        assert np.all(np.diff(arrived["received_at"].to_numpy()) >= 0)
+        assert _by_id(arrived).equals(_by_id(sent))
+        for day in played:
+            received_at = getattr(day, kind)["received_at"].to_numpy()
+            assert np.all((received_at - world.start_at_ms) // DAY_MS == day.day)
+
+
+def test_labels_go_on_arriving_after_the_last_day_unless_left_out(days):
+    drained, cut = list(arrivals(days)), list(arrivals(days, drain=False))
+    assert len(cut) == len(days)
+    assert len(days) + 5 < len(drained) <= len(days) + 47
+    assert [day.labels.num_rows for day in cut] == [day.labels.num_rows for day in drained[: len(days)]]
+
+
+def test_a_transaction_received_after_midnight_arrives_on_the_next_day():
+    days = list(World(seed=7, cards=20_000, merchants=100).days(5, 7))
+    today = days[0].transactions
+    after_midnight = today["received_at"].to_numpy() >= days[1].begins_at_ms
+    late = today.filter(pa.array(after_midnight))["transaction_id"].to_pylist()
+    assert late
+    first, second, *_ = arrivals(days)
+    assert set(late) <= set(second.transactions["transaction_id"].to_pylist())
+    assert set(late).isdisjoint(first.transactions["transaction_id"].to_pylist())
+
+
+def test_what_has_arrived_is_not_kept(days):
+    waiting = _Waiting(SCHEMA.label_schema())
+    for day in days:
+        waiting.add(day.labels)
+        waiting.until(day.begins_at_ms + DAY_MS)
+        kept = waiting._events["received_at"].to_numpy()
+        assert np.all(kept >= day.begins_at_ms + DAY_MS)
