@@ -53,7 +53,7 @@ def read_rows(
     payloads: list[bytes] = values.to_numpy(zero_copy_only=False).tolist()
     positions = _presentable(values, payloads, max_message_bytes, refusals)
     rows = payloads if len(positions) == len(payloads) else [payloads[i] for i in positions.tolist()]
-    table = _read_block(rows, fields)
+    table = read_block(rows, fields)
     if table is None:
         table, kept, refused = _isolate(rows, fields)
         refusals.update((int(positions[i]), reason) for i, reason in refused.items())
@@ -112,7 +112,7 @@ def _look_closer(payload: bytes) -> Reason | None:
     return None
 
 
-def _read_block(rows: Sequence[bytes], fields: pa.Schema) -> pa.Table | None:
+def read_block(rows: Sequence[bytes], fields: pa.Schema) -> pa.Table | None:
     """One table row a payload, or nothing if Arrow refuses any of them or finds another number of objects."""
     if not rows:
         return fields.empty_table()
@@ -135,7 +135,7 @@ def _isolate(rows: Sequence[bytes], fields: pa.Schema) -> tuple[pa.Table, NDArra
     known = known_fields(fields)
     for start in range(0, len(rows), _CHUNK):
         chunk = range(start, min(start + _CHUNK, len(rows)))
-        table = _read_block([rows[i] for i in chunk], fields)
+        table = read_block([rows[i] for i in chunk], fields)
         if table is not None:
             pieces.append((chunk, table))
             continue
@@ -174,7 +174,7 @@ def _halve(
     rows: Sequence[bytes], indices: Sequence[int], fields: pa.Schema, refused: Refusals, reason: Reason
 ) -> list[tuple[Sequence[int], pa.Table]]:
     """The given rows read as blocks, as large as Arrow takes them; the ones it refuses alone are noted with reason."""
-    table = _read_block([rows[i] for i in indices], fields)
+    table = read_block([rows[i] for i in indices], fields)
     if table is not None:
         return [(indices, table)]
     if len(indices) == 1:

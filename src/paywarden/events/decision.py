@@ -1,0 +1,165 @@
+"""Decisions and the other outcomes of an input offset: their columns, their ids and their JSON."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from paywarden.errors import DataError
+from paywarden.events.json_columns import json_text, member, messages, object_member, raw_member
+from paywarden.events.schema import EventSchema
+from paywarden.events.strings import one_array
+from paywarden.events.wire import read_block
+
+DECISION_SOURCES = ("stream", "api", "fallback", "shadow")
+DECISIONS = ("approve", "review", "decline")
+OUTCOMES = ("duplicate", "label", "repeated_label")
+DECISION_ID_LENGTH = 32
+"""Hex characters, 128 bits."""
+
+_REASONS = pa.list_(pa.struct([("code", pa.string()), ("text", pa.string())]))
+_TIMES = ("occurred_at", "arrived_at", "decided_at", "received_at")
+_BEFORE_ENTITIES = [("decision_id", pa.string()), ("transaction_id", pa.string()), ("source", pa.string())] + [
+    (name, pa.int64()) for name in _TIMES
+]
+_SCORED = [
+    ("amount_base", pa.int64()),
+    ("raw_score", pa.float64()),
+    ("score", pa.float64()),
+    ("decision", pa.string()),
+]
+_VERSIONS = [("bundle_version", pa.string()), ("bundle_digest", pa.string()), ("policy_digest", pa.string())]
+_COORDINATES = [
+    ("batch_id", pa.int64()),
+    ("stream_epoch", pa.int64()),
+    ("topic", pa.string()),
+    ("partition", pa.int32()),
+    ("offset", pa.int64()),
+]
+
+OUTCOME_SCHEMA = pa.schema([("outcome", pa.string()), ("transaction_id", pa.string()), *_COORDINATES])
+"""Columns of an outcome: a duplicate or an applied label, with where it was read and by which batch."""
+
+
+def decision_schema(schema: EventSchema) -> pa.Schema:
+    """Columns of decisions; times are int64 epoch ms UTC.
+
+    ``arrived_at`` is the Kafka timestamp, ``raw_score`` the margin in log-odds, ``score`` the calibrated probability,
+    ``vector`` the feature vector in contract order, float32 with NaN for absent.
+    """
+    entities = [(column, pa.string()) for column in schema.entity_columns]
+    reasons, vector = ("reasons", _REASONS), ("vector", pa.list_(pa.float32()))
+    return pa.schema([*_BEFORE_ENTITIES, *entities, *_SCORED, reasons, *_VERSIONS, vector, *_COORDINATES])
+
+
+def decision_ids(
+    transaction_ids: pa.StringArray | Sequence[str], source: str, bundle_digest: str, policy_digest: str
+) -> pa.StringArray:
+    """Ids of decisions: the same transaction decided in the same way by the same model and policy has the same id.
+
+    SHA-256 of source, bundle digest, policy digest and transaction id, separated by NUL, the first 32 hex characters.
+    A retry thus repeats its ids, and consumers that upsert by id see each decision once.
+    """
+    start = hashlib.sha256("\0".join((source, bundle_digest, policy_digest, "")).encode())
+    ids = transaction_ids.to_pylist() if isinstance(transaction_ids, pa.Array) else transaction_ids
+    return pa.array([_continued(start, name) for name in ids], pa.string())
+
+
+def encode_decisions(table: pa.Table, schema: EventSchema) -> list[bytes]:
+    """One JSON message a row of a table with the columns of :func:`decision_schema`; nulls are left out.
+
+    ``vector`` may be a list or a fixed-size list of float32; NaN becomes null within it.
+    """
+    return messages(
+        [
+            *(member(name, table.column(name)) for name, _ in _BEFORE_ENTITIES),
+            object_member("entities", {name: table.column(f"entity_{name}") for name in schema.entities}),
+            *(member(name, table.column(name)) for name, _ in _SCORED),
+            raw_member("reasons", _reasons_text(one_array(table.column("reasons")))),
+            *(member(name, table.column(name)) for name, _ in _VERSIONS),
+            raw_member("vector", _vector_text(one_array(table.column("vector")))),
+            *(member(name, table.column(name)) for name, _ in _COORDINATES),
+        ]
+    )
+
+
+def decode_decisions(values: Sequence[bytes], schema: EventSchema) -> pa.Table:
+    """The table that was encoded, with the columns of :func:`decision_schema`; null within a vector becomes NaN.
+
+    Raises :class:`~paywarden.errors.DataError` if a message is not a decision: they are ours, so this is no user error.
+    """
+    entities = ("entities", pa.struct([(name, pa.string()) for name in schema.entities]))
+    fields = pa.schema([f for f in decision_schema(schema) if f.name not in schema.entity_columns]).append(
+        pa.field(*entities)
+    )
+    table = _decoded(values, fields, "decision")
+    columns = {name: one_array(table.column(name)) for name in table.column_names}
+    structs = columns.pop("entities").flatten()
+    columns |= dict(zip(schema.entity_columns, structs, strict=True))
+    columns["vector"] = _with_nan(columns["vector"])
+    return pa.Table.from_arrays(
+        [columns[name] for name in decision_schema(schema).names], schema=decision_schema(schema)
+    )
+
+
+def encode_outcomes(table: pa.Table) -> list[bytes]:
+    """One JSON message a row of a table with the columns of :data:`OUTCOME_SCHEMA`."""
+    return messages([member(name, table.column(name)) for name in OUTCOME_SCHEMA.names])
+
+
+def decode_outcomes(values: Sequence[bytes]) -> pa.Table:
+    """The table that was encoded; raises :class:`~paywarden.errors.DataError` if a message is no outcome."""
+    return _decoded(values, OUTCOME_SCHEMA, "outcome")
+
+
+def _continued(start: hashlib._Hash, text: str) -> str:
+    hashed = start.copy()
+    hashed.update(text.encode())
+    return hashed.hexdigest()[:DECISION_ID_LENGTH]
+
+
+def _reasons_text(reasons: pa.ListArray) -> pa.StringArray:
+    codes, texts = reasons.flatten().flatten()
+    each = pc.binary_join_element_wise('{"code":', json_text(codes), ',"text":', json_text(texts), "}", "")
+    lengths = pc.fill_null(pc.list_value_length(reasons), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), each), ",")
+    return pc.binary_join_element_wise("[", joined, "]", "")
+
+
+def _vector_text(vectors: pa.ListArray | pa.FixedSizeListArray) -> pa.StringArray:
+    """Vectors of one length, as a batch has them, are written as one matrix and cut apart; others one by one."""
+    lengths = pc.list_value_length(vectors)
+    values = vectors.flatten().to_numpy(zero_copy_only=False)
+    width = len(values) // max(len(vectors), 1)
+    if width and vectors.null_count == 0 and pc.all(pc.equal(lengths, width)).as_py():
+        rows = _json_numbers(values.reshape(-1, width))[2:-2].split(b"],[")
+        return pc.binary_join_element_wise("[", pa.array(rows, pa.string()), "]", "")
+    each = [None if row is None else _json_numbers(np.array(row, dtype=np.float32)) for row in vectors.to_pylist()]
+    return pa.array(each, pa.string())
+
+
+def _json_numbers(values: np.ndarray) -> bytes:
+    return orjson.dumps(np.ascontiguousarray(values, dtype=np.float32), option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _with_nan(vectors: pa.ListArray) -> pa.ListArray:
+    if vectors.offset or vectors.null_count:
+        vectors = pa.concat_arrays([vectors])
+    values = pc.fill_null(vectors.values, np.float32("nan"))
+    return pa.ListArray.from_arrays(vectors.offsets, values, mask=vectors.is_null() if vectors.null_count else None)
+
+
+def _decoded(values: Sequence[bytes], fields: pa.Schema, what: str) -> pa.Table:
+    table = read_block(values, fields)
+    if table is not None:
+        return table.select(fields.names)
+    wrong = next((i for i, value in enumerate(values) if read_block([value], fields) is None), 0)
+    raise DataError(
+        f"message {wrong + 1} of {len(values)} is not a {what} of ours; check which producers write to this topic"
+    )
