@@ -36,7 +36,7 @@ _FETCH_TIMEOUT_SECONDS = 1200
 class JarSet:
     """Maven coordinates (``organisation:name:revision``) to fetch together, with their runtime dependencies.
 
-    ``excludes`` are ``organisation:name`` patterns (``*`` allowed) of dependencies that are on the class path already.
+    ``excludes`` are ``organisation:name`` (``*`` for any name) of dependencies that are on the class path already.
     """
 
     name: str

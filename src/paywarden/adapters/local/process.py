@@ -1,40 +1,29 @@
-"""A child server process: started in its own group, watched until ready, stopped with us."""
+"""A child server process: started in its own session, watched until ready, stopped with us."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from paywarden.errors import EnvironmentNotReady
 
+_SUPERVISOR = [sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py"))]
 _POLL_SECONDS = 0.1
 _TAIL_BYTES = 16_384
 _KILLED_WAIT_SECONDS = 30.0
-
-_DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
-parent = int(sys.argv[1])
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG survives the exec below
-if os.getppid() != parent:
-    sys.exit("the parent is gone already")
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 
 class ChildProcess:
     """One server process of ours. Its output goes to ``log_path``, which every start begins anew.
 
-    The child has its own process group: Ctrl-C reaches only us, and stopping it takes its own children along. It dies
-    with us: at a normal exit by ``atexit``; at SIGKILL, on Linux, by the kernel, as long as ``start`` was called in
-    the main thread (the kernel watches the thread, and a worker thread may end long before the process does).
+    The server has a session of its own: Ctrl-C reaches only us, and stopping it takes its own children along. It dies
+    with us, however we die, because its supervisor (``supervisor.py``) notices that our end of a pipe has closed.
     """
 
     def __init__(
@@ -46,19 +35,11 @@ class ChildProcess:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = os.getpid()
-        self._reaped = False
 
     @property
     def running(self) -> bool:
         """Whether the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """The process id; raises :class:`EnvironmentNotReady` before the first start."""
-        if self._process is None:
-            raise EnvironmentNotReady(f"{self.name} has not been started.")
-        return self._process.pid
 
     def start(self) -> None:
         """Start the process; nothing happens when it is running already."""
@@ -66,12 +47,11 @@ class ChildProcess:
             return
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._owner = os.getpid()
-        self._reaped = False
         try:
             with self.log_path.open("wb") as log:
                 self._process = subprocess.Popen(
-                    self._supervised_command(),
-                    stdin=subprocess.DEVNULL,
+                    [*_SUPERVISOR, *self._command],
+                    stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=None if self._environment is None else dict(self._environment),
@@ -88,10 +68,12 @@ class ChildProcess:
         raises when it is not ready within ``timeout_seconds``.
         """
         deadline = time.monotonic() + timeout_seconds
-        while not ready():
-            if self._process is None or self._process.poll() is not None:
-                status = None if self._process is None else self._process.returncode
-                raise self._not_ready(f"ended with status {status} before it was ready")
+        while True:
+            # Looked at before `ready`, which may be answered by another server on the same port.
+            if not self.running:
+                raise self._not_ready(f"ended with status {self._status} before it was ready")
+            if ready():
+                return
             if time.monotonic() > deadline:
                 self.kill()
                 raise self._not_ready(f"was not ready within {timeout_seconds:.0f} s and was killed")
@@ -99,22 +81,20 @@ class ChildProcess:
 
     def stop(self, grace_seconds: float = 20.0) -> None:
         """End the process with SIGTERM, and with SIGKILL when it is still there after ``grace_seconds``."""
-        if self._process is None or self._reaped:
+        if self._process is None or os.getpid() != self._owner:
             return
-        self._signal(signal.SIGTERM)
+        self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_seconds)
-        self.kill()  # also what the process may have left in its group
+        self.kill()
 
     def kill(self) -> None:
-        """End the process and its group with SIGKILL, as a crash would, and wait for its end."""
-        if self._process is None or self._reaped:
-            return  # its id may belong to another process by now
-        if os.getpid() != self._owner:
+        """End the process and its children with SIGKILL, as a crash would, and wait for its end."""
+        if self._process is None or os.getpid() != self._owner:
             return  # a fork of ours must not take the server down at its own exit
-        self._signal(signal.SIGKILL)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._process.wait(_KILLED_WAIT_SECONDS)
-        self._reaped = True
         atexit.unregister(self.kill)
 
     def log_tail(self, lines: int = 25) -> str:
@@ -127,17 +107,10 @@ class ChildProcess:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def _supervised_command(self) -> list[str]:
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        if not (sys.platform == "linux" and in_main_thread):
-            return self._command
-        # Not preexec_fn: it is unsafe beside threads, and librdkafka and the JVM gateway both run some.
-        return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *self._command]
-
-    def _signal(self, number: signal.Signals) -> None:
-        # The group may have ended already; macOS says "permission" for a group of zombies.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+    @property
+    def _status(self) -> int | None:
+        return None if self._process is None else self._process.returncode
 
     def _not_ready(self, what: str) -> EnvironmentNotReady:
+        self.kill()
         return EnvironmentNotReady(f"{self.name} {what}. Its log is {self.log_path}; it ends with:\n{self.log_tail()}")
