@@ -13,6 +13,7 @@ PaywardenError
 │   ├── LeaseHeld
 │   ├── Fenced
 │   └── StaleWriter
+├── StreamError               the stream could not run a batch
 ├── BundleError               a model bundle failed verification
 │   └── ContractMismatch
 └── RegistryError             the model registry refused or lacks the model
@@ -71,6 +72,10 @@ class Fenced(StateStoreError):
 
 class StaleWriter(StateStoreError):
     """This batch is older than what the store already holds. It must stop: a late task or a rolled-back checkpoint."""
+
+
+class StreamError(PaywardenError):
+    """The stream could not run a batch. Nothing is lost: correct the cause, start it again, and the batch is retried."""
 
 
 class BundleError(PaywardenError):

@@ -60,6 +60,30 @@ class BatchManifest:
         return cls(ranges=ranges, **fields)
 
 
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What a batch gave: rows by outcome.
+
+    Latency is from Kafka timestamp to decision, milliseconds; ``latest_received_at`` is the newest arrival among the
+    events decided.
+    """
+
+    decisions: int
+    alerts: int
+    duplicates: int
+    labels: int
+    repeated_labels: int
+    dead_letters: int
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+    latest_received_at: int | None
+
+    @property
+    def inputs(self) -> int:
+        """Input rows accounted for."""
+        return self.decisions + self.duplicates + self.labels + self.repeated_labels + self.dead_letters
+
+
 def batch_numbers(coordinates: pa.Table, manifests: Sequence[BatchManifest]) -> NDArray[np.int64]:
     """The batch of each row by ``topic``, ``partition`` and ``offset``, int64 ``[n]``; NO_BATCH where none has it."""
     batches = np.full(coordinates.num_rows, NO_BATCH, dtype=np.int64)

@@ -118,7 +118,10 @@ class StateStore(Protocol):
 
 
 class OpenStore(Protocol):
-    """A picklable recipe that opens a store in the process that calls it (never carried over a fork)."""
+    """A picklable, hashable recipe that opens a store in the process that calls it (never carried over a fork)."""
+
+    def __hash__(self) -> int:
+        """Equal recipes, equal hashes: a worker opens a store once."""
 
     def __call__(self) -> StateStore:
         """An open store."""

@@ -129,10 +129,9 @@ class LmdbEnvironment:
     def _database(self, env: lmdb.Environment, name: bytes, *, create: bool) -> Database | None:
         if name not in self._handles:
             try:
-                # A transaction of its own, since a handle lives only if the transaction that opened it commits; and
-                # a reader's is read-only, so that it never waits for a writer.
-                with env.begin(write=create) as transaction:
-                    handle = env.open_db(name, txn=transaction, create=create)
+                # In a transaction that the binding commits itself: a handle from a read-only one of ours would be
+                # closed with it (its end is a reset, no commit). Once a process and database, so the wait is short.
+                handle = env.open_db(name, create=create)
             except lmdb.NotFoundError:
                 return None
             self._handles[name] = handle

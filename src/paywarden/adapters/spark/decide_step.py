@@ -1,0 +1,197 @@
+"""The last step of a micro-batch: vectors become decisions, and every row becomes records for Kafka.
+
+Every input row gives exactly one record that accounts for it (a decision, a dead letter, or an outcome: duplicate,
+label, repeated label); an alert is a second copy of its decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from paywarden.adapters.spark.entity_step import engine_of
+from paywarden.adapters.spark.rows import DEAD, RowSchema, gather, to_events, unpack
+from paywarden.clock import Clock
+from paywarden.events.dead_letter import dead_letter_headers
+from paywarden.events.decision import (
+    OUTCOME_SCHEMA,
+    decision_ids,
+    decision_schema,
+    encode_decisions,
+    encode_outcomes,
+)
+from paywarden.events.schema import EventSchema
+from paywarden.features.catalogue import Catalogue
+from paywarden.features.events import Verdict
+from paywarden.features.manifest import BatchManifest
+from paywarden.scoring.policy import APPROVE, DECISIONS
+from paywarden.scoring.scorer import Scorer, Scores, cached_scorer
+
+_TRACED = ("transaction_id", "topic", "partition", "offset")
+_HEADER = pa.struct([("key", pa.string()), ("value", pa.binary())])
+
+OUTPUT = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+        ("headers", pa.list_(_HEADER)),
+        ("outcome", pa.string()),
+        ("latency_ms", pa.int64()),
+        ("received_at", pa.int64()),
+    ]
+)
+OUTPUT_DDL = (
+    "topic string, key binary, value binary, headers array<struct<key: string, value: binary>>, "
+    "outcome string, latency_ms bigint, received_at bigint"
+)
+
+DECISION, ALERT, DEAD_LETTER = "decision", "alert", "dead_letter"
+OUTCOMES = {Verdict.DUPLICATE: "duplicate", Verdict.LABEL_APPLIED: "label", Verdict.LABEL_REPEATED: "repeated_label"}
+
+
+@dataclass(frozen=True)
+class OutputTopics:
+    """Where records go."""
+
+    predictions: str
+    alerts: str
+    outcomes: str
+    dead_letters: str
+
+
+@dataclass(frozen=True)
+class DecideStep:
+    """Scores live rows and writes out all rows; a callable for ``mapInArrow``.
+
+    ``bundle_files`` gives the broadcast bundle in the worker. One booster thread a task: the tasks are the threads.
+    """
+
+    catalogue: Catalogue
+    bundle_files: Callable[[], Mapping[str, bytes]]
+    manifest: BatchManifest
+    topics: OutputTopics
+    clock: Clock
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Records for Kafka with their outcome; latency (Kafka timestamp to decision) where there is a decision."""
+        for batch in batches:
+            table = gather([batch], RowSchema(self.catalogue.entities).arrow)
+            scored = pc.equal(table["verdict"], Verdict.SCORED)
+            for make, rows in (
+                (self._dead_letters, table.filter(pc.equal(table["kind"], DEAD))),
+                (self._decisions, table.filter(scored)),
+                (self._outcomes, table.filter(pc.invert(scored))),
+            ):
+                if rows.num_rows:
+                    yield from make(rows.combine_chunks()).to_batches()
+
+    def _dead_letters(self, rows: pa.Table) -> pa.Table:
+        headers = dead_letter_headers(
+            *(rows[name].to_pylist() for name in ("topic", "partition", "offset", "reason", "detail"))
+        )
+        return _records(
+            self.topics.dead_letters, rows["raw_key"], rows["raw_value"], DEAD_LETTER,
+            headers=[[{"key": name, "value": value} for name, value in pairs] for pairs in headers],
+        )  # fmt: skip
+
+    def _outcomes(self, rows: pa.Table) -> pa.Table:
+        kinds = pa.array([OUTCOMES[Verdict(code)] for code in rows["verdict"].to_pylist()], pa.string())
+        columns = {"outcome": kinds, **{name: rows[name] for name in _TRACED}, **self._batch(rows.num_rows)}
+        values = encode_outcomes(pa.table(columns).select(OUTCOME_SCHEMA.names))
+        return _records(
+            self.topics.outcomes, rows["routing_key"].cast(pa.binary()), pa.array(values, pa.binary()), kinds
+        )
+
+    def _decisions(self, rows: pa.Table) -> pa.Table:
+        scorer = cached_scorer(self.bundle_files())
+        events = to_events(rows, self.catalogue.entities)
+        request = engine_of(self.catalogue).request(events)
+        full = np.concatenate([unpack(rows["features"], rows.num_rows), request], axis=1)
+        vectors = np.ascontiguousarray(full[:, self.catalogue.columns(scorer.bundle.feature_names)])
+        scores = scorer.score(vectors)
+        decided_at = self.clock()
+        table = self._decision_table(rows, scorer, vectors, scores, decided_at)
+        decisions = _records(
+            self.topics.predictions,
+            rows["routing_key"].cast(pa.binary()),
+            pa.array(encode_decisions(table, EventSchema(self.catalogue.entities)), pa.binary()),
+            DECISION,
+            latency=pa.array(decided_at - rows["timestamp"].to_numpy()),
+            received_at=rows["received_at"],
+        )
+        alerts = decisions.filter(pa.array(scores.decision != APPROVE))
+        return pa.concat_tables([decisions, _records(self.topics.alerts, alerts["key"], alerts["value"], ALERT)])
+
+    def _decision_table(
+        self, rows: pa.Table, scorer: Scorer, vectors: NDArray[np.float32], scores: Scores, decided_at: int
+    ) -> pa.Table:
+        count, schema = rows.num_rows, EventSchema(self.catalogue.entities)
+        manifest = self.manifest
+        digests = (str(manifest.bundle_digest), str(manifest.policy_digest))
+        columns = {
+            **{name: rows[name] for name in (*_TRACED, "occurred_at", "received_at", "amount_base")},
+            **{name: rows[name] for name in schema.entity_columns},
+            **self._batch(count),
+            "decision_id": decision_ids(rows["transaction_id"].to_pylist(), "stream", *digests),
+            "source": _constant("stream", count),
+            "arrived_at": rows["timestamp"],
+            "decided_at": pa.array(np.full(count, decided_at, np.int64)),
+            "raw_score": pa.array(scores.raw),
+            "score": pa.array(scores.score),
+            "decision": pa.array(np.array(DECISIONS)[scores.decision]),
+            "reasons": _reasons(scorer, vectors, scores.decision != APPROVE),
+            "bundle_version": _constant(str(manifest.bundle_version), count),
+            "bundle_digest": _constant(digests[0], count),
+            "policy_digest": _constant(digests[1], count),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),
+        }
+        return pa.table(columns).select(decision_schema(schema).names)
+
+    def _batch(self, count: int) -> dict[str, pa.Array]:
+        return {
+            "batch_id": pa.array(np.full(count, self.manifest.batch, np.int64)),
+            "stream_epoch": pa.array(np.full(count, self.manifest.stream_epoch, np.int64)),
+        }
+
+
+def _constant(text: str, count: int) -> pa.Array:
+    return pa.array(np.full(count, text, dtype=object), pa.string())
+
+
+def _reasons(scorer: Scorer, vectors: NDArray[np.float32], alerted: NDArray[np.bool_]) -> pa.Array:
+    """Reasons of the alerts; the other rows have none, since explaining costs far more than scoring."""
+    reasons: list[list[dict[str, str]]] = [[] for _ in vectors]
+    rows = np.flatnonzero(alerted)
+    if len(rows):
+        for row, found in zip(rows.tolist(), scorer.explain(vectors[rows]), strict=True):
+            reasons[row] = [{"code": reason.code, "text": reason.text} for reason in found]
+    return pa.array(reasons, pa.list_(pa.struct([("code", pa.string()), ("text", pa.string())])))
+
+
+def _records(
+    topic: str,
+    keys: pa.ChunkedArray,
+    values: pa.ChunkedArray | pa.Array,
+    outcome: str | pa.Array,
+    *,
+    headers: list[list[dict[str, object]]] | None = None,
+    latency: pa.Array | None = None,
+    received_at: pa.ChunkedArray | None = None,
+) -> pa.Table:
+    count = len(keys)
+    columns = [
+        pa.array([topic] * count, pa.string()),
+        keys,
+        values,
+        pa.array(headers, pa.list_(_HEADER)) if headers else pa.nulls(count, pa.list_(_HEADER)),
+        pa.array([outcome] * count, pa.string()) if isinstance(outcome, str) else outcome,
+        latency if latency is not None else pa.nulls(count, pa.int64()),
+        received_at if received_at is not None else pa.nulls(count, pa.int64()),
+    ]
+    return pa.table(columns, schema=OUTPUT)

@@ -1,0 +1,128 @@
+"""The rows that travel between the steps of a micro-batch, and back into events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from paywarden.features.events import EventBatch
+from paywarden.features.hashing import hash_strings, shards_of
+
+DEAD = -1
+"""The kind of a row that failed validation; it passes through every step untouched."""
+
+_SPARK_TYPES = {
+    pa.int8(): "tinyint",
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.string(): "string",
+    pa.binary(): "binary",
+    pa.bool_(): "boolean",
+}
+
+INPUT_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp")
+"""What the first step reads of Kafka's rows, ``timestamp`` as bigint epoch milliseconds."""
+
+
+@dataclass(frozen=True)
+class RowSchema:
+    """Columns of a row in flight, for the declared entities.
+
+    ``shard`` is where the next step runs; ``features`` holds the float32 bytes of the steps already taken; ``raw_key``,
+    ``raw_value``, ``reason`` and ``detail`` belong to dead rows.
+    """
+
+    entities: tuple[str, ...]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """As Arrow fields."""
+        return pa.schema(
+            [
+                ("shard", pa.int32()),
+                ("kind", pa.int8()),
+                ("topic", pa.string()),
+                ("partition", pa.int32()),
+                ("offset", pa.int64()),
+                ("timestamp", pa.int64()),
+                ("transaction_id", pa.string()),
+                ("occurred_at", pa.int64()),
+                ("received_at", pa.int64()),
+                ("routing_key", pa.string()),
+                ("amount_base", pa.int64()),
+                ("observes", pa.bool_()),
+                ("verdict", pa.int8()),
+                ("features", pa.binary()),
+                *((f"entity_{name}", pa.string()) for name in self.entities),
+                ("raw_key", pa.binary()),
+                ("raw_value", pa.binary()),
+                ("reason", pa.string()),
+                ("detail", pa.string()),
+            ]
+        )
+
+    @property
+    def spark(self) -> str:
+        """As a Spark DDL string."""
+        return spark_ddl(self.arrow)
+
+    def table(self, rows: int, columns: dict[str, pa.Array]) -> pa.Table:
+        """A table of these columns; the ones not given are null."""
+        return pa.table(
+            [columns.get(field.name, pa.nulls(rows, field.type)) for field in self.arrow], schema=self.arrow
+        )
+
+
+def spark_ddl(schema: pa.Schema) -> str:
+    """The Spark DDL of a flat Arrow schema."""
+    return ", ".join(f"`{field.name}` {_SPARK_TYPES[field.type]}" for field in schema)
+
+
+def gather(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """One table of all batches of a task: a key may appear in several of them, its state is read and written once."""
+    return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema=schema).combine_chunks()
+
+
+def to_events(rows: pa.Table, entities: Sequence[str]) -> EventBatch:
+    """The events of live rows, in their order."""
+    return EventBatch(
+        kind=rows["kind"].to_numpy(),
+        occurred_at=rows["occurred_at"].to_numpy(),
+        received_at=rows["received_at"].to_numpy(),
+        amount=rows["amount_base"].to_numpy(),
+        observes=rows["observes"].to_numpy(zero_copy_only=False),
+        transaction_id=one_array(rows["transaction_id"]),
+        routing_key=one_array(rows["routing_key"]),
+        tokens={name: one_array(rows[f"entity_{name}"]) for name in entities},
+    )
+
+
+def shard_column(tokens: pa.Array, otherwise: pa.Array, shards: int) -> pa.Array:
+    """The shard of each token, or of what stands in for a null one, int32."""
+    return pa.array(shards_of(hash_strings(pc.coalesce(tokens, otherwise)), shards), pa.int32())
+
+
+def pack(features: NDArray[np.float32]) -> pa.Array:
+    """Rows of float32 as binary values."""
+    width = features.shape[1] * 4
+    flat = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(features), [None, pa.py_buffer(np.ascontiguousarray(features).tobytes())]
+    )
+    return flat.cast(pa.binary())
+
+
+def unpack(packed: pa.ChunkedArray, rows: int) -> NDArray[np.float32]:
+    """The rows that :func:`pack` made; ``[n, 0]`` where there are none yet."""
+    if packed.null_count == rows:  # also of no rows
+        return np.zeros((rows, 0), dtype=np.float32)
+    return np.frombuffer(b"".join(packed.to_pylist()), dtype=np.float32).reshape(rows, -1)
+
+
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one contiguous array."""
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)

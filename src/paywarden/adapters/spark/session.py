@@ -1,0 +1,47 @@
+"""A Spark session for the stream: local by default, any master by setting."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from paywarden.errors import EnvironmentNotReady
+
+
+def spark_session(
+    name: str, jars: Sequence[Path], *, master: str = "local[*]", options: Mapping[str, str] | None = None
+) -> SparkSession:
+    """A session with the Kafka connector, workers of this very Python and UTC.
+
+    Raises EnvironmentNotReady where the JVM does not come up.
+    """
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    # Tasks are the threads: a worker's libraries must not start their own.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    builder = (
+        SparkSession.builder.appName(name)
+        .master(master)
+        .config("spark.jars", ",".join(map(str, jars)))
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.execution.arrow.maxRecordsPerBatch", "20000")
+        .config("spark.sql.adaptive.enabled", "false")  # it would coalesce the shards that repartitionById made
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.memory", "1g")
+    )
+    for key, value in (options or {}).items():
+        builder = builder.config(key, value)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    try:
+        session = builder.getOrCreate()
+    except Exception as error:  # py4j raises several unrelated kinds when the JVM dies
+        raise EnvironmentNotReady(f"Spark did not start: {error}; is Java 17 or newer on PATH?") from error
+    session.sparkContext.setLogLevel("ERROR")
+    return session

@@ -1,0 +1,188 @@
+"""The stream: Kafka → features → decisions → Kafka by Spark Structured Streaming, one action a micro-batch.
+
+Guarantee: a batch is planned by Spark's checkpoint before it runs and described by a manifest before it does
+anything; a batch that fails or is killed is run again as that manifest says, so decisions are delivered at least once
+and equal each time. Consumers keep the first by ``decision_id``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+from pyspark import Broadcast
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as sf
+from pyspark.sql.streaming.query import StreamingQuery
+
+from paywarden.adapters.spark.checkpoint import TopicOffsets, batch_ranges
+from paywarden.adapters.spark.decide_step import (
+    ALERT,
+    DEAD_LETTER,
+    DECISION,
+    OUTCOMES,
+    OUTPUT_DDL,
+    DecideStep,
+    OutputTopics,
+)
+from paywarden.adapters.spark.entity_step import EntityStep
+from paywarden.adapters.spark.parse_step import ParseStep
+from paywarden.adapters.spark.rows import INPUT_COLUMNS
+from paywarden.clock import Clock
+from paywarden.errors import ContractMismatch, Fenced, PaywardenError, StaleWriter, StateStoreError, StreamError
+from paywarden.features.catalogue import Catalogue
+from paywarden.features.events import Verdict
+from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
+from paywarden.features.state import Lease, OpenStore
+
+
+class BatchJob(Protocol):
+    """Decides what a batch runs with, and hears what it gave."""
+
+    def __call__(
+        self,
+        batch_id: int,
+        ranges: tuple[OffsetRange, ...],
+        execute: Callable[[BatchManifest, Mapping[str, bytes]], BatchOutcome],
+    ) -> None:
+        """Run one micro-batch: ``execute(manifest, bundle files)`` exactly once."""
+
+
+@dataclass(frozen=True)
+class SparkStream:
+    """A stream over one catalogue and one state store."""
+
+    session: SparkSession
+    kafka_options: Mapping[str, str]
+    parse: ParseStep
+    catalogue: Catalogue
+    open_store: OpenStore
+    lease: Lease
+    transactions_topic: str
+    outputs: OutputTopics
+    checkpoint: Path
+    clock: Clock
+    max_offsets_per_batch: int | None = None
+    trigger_seconds: float = 0.0
+
+    def start(self, starting: TopicOffsets, job: BatchJob) -> StreamingQuery:
+        """The running query; with a fresh checkpoint it begins at ``starting``, else where it was."""
+        source = (
+            self.session.readStream.format("kafka")
+            .options(**self.kafka_options)
+            .option("subscribe", f"{self.transactions_topic},{self.parse.labels_topic}")
+            .option(
+                "startingOffsets", json.dumps({t: {str(p): o for p, o in ps.items()} for t, ps in starting.items()})
+            )
+            .option("failOnDataLoss", "true")
+        )
+        if self.max_offsets_per_batch:
+            source = source.option("maxOffsetsPerTrigger", self.max_offsets_per_batch)
+
+        def run(batch: DataFrame, batch_id: int) -> None:
+            ranges = batch_ranges(self.checkpoint, batch_id, starting)
+            job(batch_id, ranges, lambda manifest, files: self._execute(batch, manifest, files))
+
+        return (
+            source.load()
+            .writeStream.foreachBatch(run)
+            .option("checkpointLocation", str(self.checkpoint))
+            .trigger(processingTime=f"{self.trigger_seconds} seconds")
+            .start()
+        )
+
+    def run_once(self, records: DataFrame, manifest: BatchManifest, files: Mapping[str, bytes]) -> BatchOutcome:
+        """Execute one batch over any frame with Kafka's columns; for back-fills and tests."""
+        return self._execute(records, manifest, files)
+
+    def _execute(self, records: DataFrame, manifest: BatchManifest, files: Mapping[str, bytes]) -> BatchOutcome:
+        shared = self.session.sparkContext.broadcast(dict(files))
+        observation = Observation(f"batch-{manifest.stream_epoch}-{manifest.batch}")
+        try:
+            decided = self._decided(records, manifest, _Broadcast(shared)).observe(observation, *_metrics())
+            try:
+                decided.select("topic", "key", "value", "headers").write.format("kafka").options(
+                    **self.kafka_options, includeHeaders="true"
+                ).save()
+            except PySparkException as error:
+                raise _translated(error) from error
+            return BatchOutcome(**observation.get)
+        finally:
+            shared.unpersist()
+
+    def _decided(
+        self, records: DataFrame, manifest: BatchManifest, files: Callable[[], Mapping[str, bytes]]
+    ) -> DataFrame:
+        inputs = records.withColumn("timestamp", sf.unix_millis("timestamp")).select(*INPUT_COLUMNS)
+        rows = inputs.mapInArrow(self.parse, self.parse.rows.spark)
+        decide = DecideStep(self.catalogue, files, manifest, self.outputs, self.clock)
+        for entity in self.catalogue.entities:
+            rows = rows.repartitionById(self.parse.shards, sf.col("shard"))
+            step = EntityStep(self.catalogue, entity, self.open_store, self.parse.shards, self.lease, manifest.tag)
+            if entity == self.catalogue.entities[-1]:
+                # The last fold and the decision share a task: no rows cross between two Python workers.
+                return rows.mapInArrow(FoldAndDecide(step, decide), OUTPUT_DDL)
+            rows = rows.mapInArrow(step, step.rows.spark)
+        raise AssertionError("a catalogue has at least one entity")
+
+
+@dataclass(frozen=True)
+class FoldAndDecide:
+    """The last fold and the decision in one task, for ``mapInArrow``."""
+
+    fold: EntityStep
+    decide: DecideStep
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Records for Kafka."""
+        return self.decide(self.fold(batches))
+
+
+@dataclass(frozen=True)
+class _Broadcast:
+    """The value of a broadcast, read in the worker."""
+
+    shared: Broadcast[dict[str, bytes]]
+
+    def __call__(self) -> Mapping[str, bytes]:
+        return self.shared.value
+
+
+def _count(outcome: str, name: str) -> Column:
+    return sf.count(sf.when(sf.col("outcome") == outcome, 1)).alias(name)
+
+
+_OUTCOMES = {
+    "decisions": DECISION,
+    "alerts": ALERT,
+    "duplicates": OUTCOMES[Verdict.DUPLICATE],
+    "labels": OUTCOMES[Verdict.LABEL_APPLIED],
+    "repeated_labels": OUTCOMES[Verdict.LABEL_REPEATED],
+    "dead_letters": DEAD_LETTER,
+}
+
+
+def _metrics() -> list[Column]:
+    """What Spark counts while the batch passes, so that no second action is needed."""
+    latency = sf.col("latency_ms")
+    return [
+        *(_count(outcome, name) for name, outcome in _OUTCOMES.items()),
+        sf.percentile_approx(latency, 0.5).alias("latency_p50_ms"),
+        sf.percentile_approx(latency, 0.99).alias("latency_p99_ms"),
+        sf.max("received_at").alias("latest_received_at"),
+    ]
+
+
+def _translated(error: PySparkException) -> PaywardenError:
+    """Our own error where a task raised one (its name is in the worker's traceback), else what Spark said."""
+    text = str(error)
+    for kind in (Fenced, StaleWriter, StateStoreError, ContractMismatch):
+        marker = f"paywarden.errors.{kind.__name__}: "
+        if marker in text:
+            return kind(text.split(marker, 1)[1].splitlines()[0])
+    return StreamError(f"Spark could not run the batch: {text.splitlines()[0]}")

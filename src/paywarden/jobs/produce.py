@@ -1,0 +1,100 @@
+"""Produce: transactions and labels into Kafka in the order of their arrival, each acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from paywarden.clock import Clock
+from paywarden.events.encoding import encode_labels, encode_transactions, routing_keys
+from paywarden.events.schema import EventSchema
+
+SLICES_A_SECOND = 10
+"""How finely a limited rate is spread."""
+
+
+class Arrivals(Protocol):
+    """Some transactions and labels, each in order of ``received_at`` (canonical columns)."""
+
+    @property
+    def transactions(self) -> pa.Table:
+        """Canonical transactions."""
+
+    @property
+    def labels(self) -> pa.Table:
+        """Canonical labels."""
+
+
+class Sink(Protocol):
+    """Acknowledged delivery to Kafka."""
+
+    def send_many(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
+        """Queue records; blocks while the queue is full."""
+
+    def flush(self) -> None:
+        """Return once all are acknowledged; raise KafkaError where one was not."""
+
+
+@dataclass(frozen=True)
+class Produced:
+    """How many events were acknowledged."""
+
+    transactions: int
+    labels: int
+
+
+def produce(
+    arrivals: Iterable[Arrivals],
+    sink: Sink,
+    transactions_topic: str,
+    labels_topic: str,
+    schema: EventSchema,
+    *,
+    rate: float | None = None,
+    clock: Clock | None = None,
+    sleep: Callable[[float], None] | None = None,
+    progress: Callable[[Produced], None] = lambda _done: None,
+) -> Produced:
+    """Send everything, at most ``rate`` events a second where one is given (``clock`` and ``sleep`` are then needed).
+
+    With a rate, transactions and labels are interleaved by ``received_at``. Raises KafkaError if one event was not
+    acknowledged. ``progress`` is called after every portion, with what has been queued so far.
+    """
+    done = Produced(0, 0)
+    began = clock() if clock else 0
+    for portion in arrivals if rate is None else _slices(arrivals, max(int(rate / SLICES_A_SECOND), 1)):
+        sink.send_many(
+            transactions_topic, routing_keys(portion.transactions), encode_transactions(portion.transactions)
+        )
+        sink.send_many(labels_topic, routing_keys(portion.labels), encode_labels(portion.labels, schema))
+        done = Produced(done.transactions + portion.transactions.num_rows, done.labels + portion.labels.num_rows)
+        progress(done)
+        if rate is not None and clock and sleep:
+            due_ms = began + 1000 * (done.transactions + done.labels) / rate
+            sleep(max(0.0, (due_ms - clock()) / 1000))
+    sink.flush()
+    return done
+
+
+@dataclass(frozen=True)
+class _Slice:
+    transactions: pa.Table
+    labels: pa.Table
+
+
+def _slices(arrivals: Iterable[Arrivals], size: int) -> Iterator[_Slice]:
+    """Portions of ``size`` events, transactions and labels merged by arrival."""
+    for portion in arrivals:
+        received = np.concatenate([portion.transactions["received_at"], portion.labels["received_at"]])
+        order = np.argsort(received, kind="stable")
+        transactions = portion.transactions.num_rows
+        for first in range(0, len(order), size):
+            chosen = np.sort(order[first : first + size])
+            yield _Slice(
+                portion.transactions.take(pa.array(chosen[chosen < transactions])),
+                portion.labels.take(pa.array(chosen[chosen >= transactions] - transactions)),
+            )

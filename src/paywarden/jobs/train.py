@@ -1,0 +1,121 @@
+"""Train: from the lake to a registered model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from paywarden.errors import DataError
+from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
+from paywarden.features.catalogue import Catalogue
+from paywarden.features.engine import Engine
+from paywarden.features.events import Verdict, authorises
+from paywarden.features.replay import replay
+from paywarden.jobs.archive import valid_rows
+from paywarden.scoring.reasons import ReasonBook
+from paywarden.training.dataset import Dataset, build_dataset
+from paywarden.training.trainer import TrainingResult, TrainingSettings, train
+
+
+class Lake(Protocol):
+    """Versioned tables, one a topic."""
+
+    def version(self, topic: str) -> int:
+        """The latest version."""
+
+    def read(self, topic: str, version: int | None = None) -> pa.Table:
+        """All rows of a version."""
+
+
+class Registry(Protocol):
+    """Where models are logged and registered."""
+
+    def log_and_register(
+        self, result: TrainingResult, *, params: Mapping[str, Any], data_versions: Mapping[str, int | str]
+    ) -> str:
+        """The new version."""
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Point an alias at a version."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Valid transactions and labels of the lake, with the table versions they were read at."""
+
+    transactions: pa.Table
+    labels: pa.Table
+    versions: Mapping[str, int | str]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered version and how it came about."""
+
+    version: str
+    result: TrainingResult
+    split: TimeSplit
+
+
+def read_history(lake: Lake, transactions_topic: str, labels_topic: str) -> History:
+    """Everything valid in the lake. Raises LakeError where a table is missing."""
+    versions = {topic: lake.version(topic) for topic in (transactions_topic, labels_topic)}
+    tables = {topic: valid_rows(lake.read(topic, version)) for topic, version in versions.items()}
+    return History(tables[transactions_topic], tables[labels_topic], dict(versions))
+
+
+def replayed_dataset(history: History, catalogue: Catalogue, label_delay_ms: int, as_of: int | None = None) -> Dataset:
+    """The training data of a history: replayed vectors of every transaction that was no duplicate.
+
+    ``as_of`` (epoch ms) is what may be known, by default the latest arrival in the history.
+    """
+    if not history.transactions.num_rows:
+        raise DataError("the lake holds no valid transaction; run `paywarden produce` and `paywarden archive` first")
+    engine = Engine(catalogue)
+    replayed = replay(history.transactions, history.labels, catalogue)
+    contract = catalogue.contract()
+    return build_dataset(
+        history.transactions,
+        history.labels,
+        replayed.features,
+        feature_names=contract.names,
+        contract_digest=contract.digest,
+        state_layout_digest=engine.digest,
+        as_of=as_of if as_of is not None else pc.max(history.transactions["received_at"]).as_py(),
+        label_delay_ms=label_delay_ms,
+        keep=(replayed.verdicts == Verdict.SCORED) & authorises(history.transactions),
+    )
+
+
+def train_and_register(
+    history: History,
+    catalogue: Catalogue,
+    registry: Registry,
+    settings: TrainingSettings,
+    *,
+    label_delay_days: float,
+    train_days: int | None = None,
+    alias: str | None = "champion",
+    reasons: ReasonBook | None = None,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Trained:
+    """Replay the history, train, and register the bundle; ``alias`` (None for none) then points at it.
+
+    Raises DataError where the history is too short or bears too few labels, RegistryError where MLflow refuses.
+    """
+    delay_ms = int(label_delay_days * DAY_MS)
+    say(f"replaying {history.transactions.num_rows:,} transactions and {history.labels.num_rows:,} labels")
+    dataset = replayed_dataset(history, catalogue, delay_ms)
+    split = choose_split(int(dataset.occurred_at.min()), dataset.as_of, delay_ms, train_days)
+    say(f"training on {split.train.days:.0f} days, validating on {split.validation.days:.0f}, testing on "
+        f"{split.test.days:.0f}")  # fmt: skip
+    result = train(dataset, split, settings, data_versions=history.versions, reasons=reasons)
+    version = registry.log_and_register(result, params=settings.to_dict(), data_versions=history.versions)
+    if alias:
+        registry.set_alias(alias, version)
+    say(f"registered version {version}" + (f" as {alias}" if alias else ""))
+    return Trained(version, result, split)
