@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paywarden.errors import DataError
+from paywarden.evaluation.splits import DAY_MS, TimeSplit, Window, choose_split
+
+START = 1_522_540_800_000  # 2018-04-01T00:00Z
+
+
+def test_a_window_is_half_open():
+    assert Window(10, 20).contains(np.array([9, 10, 19, 20])).tolist() == [False, True, True, False]
+    assert Window(0, DAY_MS * 3 // 2).days == 1.5
+
+
+def test_the_cutoffs_are_the_starts_of_the_next_windows():
+    split = TimeSplit(Window(0, 10), Window(15, 20), Window(25, 30), label_delay_ms=5)
+    assert (split.train_cutoff, split.validation_cutoff) == (15, 25)
+    expected = {"train": [0, 10], "validation": [15, 20], "test": [25, 30], "label_delay_ms": 5}
+    assert split.to_dict() == expected
+
+
+@pytest.mark.parametrize(
+    ("windows", "delay", "message"),
+    [
+        ((Window(0, 0), Window(15, 20), Window(25, 30)), 5, "train window"),
+        ((Window(0, 10), Window(15, 14), Window(25, 30)), 5, "validation window"),
+        ((Window(0, 10), Window(15, 20), Window(25, 25)), 5, "test window"),
+        ((Window(0, 11), Window(15, 20), Window(25, 30)), 5, "must end the label delay"),
+        ((Window(0, 10), Window(15, 26), Window(25, 30)), 5, "overlaps"),
+        ((Window(0, 10), Window(15, 20), Window(25, 30)), -1, "label delay"),
+    ],
+)
+def test_impossible_windows_are_refused(windows, delay, message):
+    with pytest.raises(DataError, match=message):
+        TimeSplit(*windows, label_delay_ms=delay)
+
+
+def test_half_a_year_gets_a_week_each_to_validate_and_test():
+    split = choose_split(START, START + 183 * DAY_MS, 7 * DAY_MS)
+    assert (split.train, split.validation, split.test) == tuple(
+        Window(START + begin * DAY_MS, START + end * DAY_MS) for begin, end in ((0, 148), (155, 162), (169, 176))
+    )
+    limited = choose_split(START, START + 183 * DAY_MS, 7 * DAY_MS, train_days=30)
+    assert limited.train == Window(START + 118 * DAY_MS, START + 148 * DAY_MS)
+    assert limited.test == split.test
+
+
+def test_a_span_too_short_says_what_is_needed_and_what_is_there():
+    with pytest.raises(DataError, match=r"span 20\.0 days.* needs 24 whole UTC days"):
+        choose_split(START, START + 20 * DAY_MS, 7 * DAY_MS)
+    assert choose_split(START, START + 24 * DAY_MS, 7 * DAY_MS).train.days == 1
+
+
+@given(
+    offset=st.integers(0, DAY_MS),
+    span=st.integers(0, 400 * DAY_MS),
+    delay=st.integers(0, 20 * DAY_MS),
+    train_days=st.none() | st.integers(1, 60),
+)
+def test_a_chosen_split_never_lets_a_window_see_an_immature_label(offset, span, delay, train_days):
+    start, as_of = START + offset, START + offset + span
+    try:
+        split = choose_split(start, as_of, delay, train_days)
+    except DataError:
+        assert span < 5 * DAY_MS + 3 * delay + 3 * DAY_MS  # refused only for want of days, roundings included
+        return
+    assert start <= split.train.start < split.train.end
+    assert split.train.end + delay <= split.train_cutoff == split.validation.start
+    assert split.validation.end + delay <= split.validation_cutoff == split.test.start
+    assert split.test.end + delay <= as_of
+    assert split.validation.start % DAY_MS == split.test.end % DAY_MS == split.train.end % DAY_MS == 0
+    assert 1 <= split.test.days == split.validation.days <= 7
