@@ -1,0 +1,311 @@
+"""Every setting of Paywarden, in one frozen object: the only place where the environment and files are read.
+
+Built at entry points only (CLI, service, DAGs); rooms get small value objects made from it in ``wiring.py``. From
+strongest to weakest: arguments (the CLI's flags), environment (``PAYWARDEN_KAFKA__BOOTSTRAP_SERVERS``), a YAML file
+(``paywarden.yaml`` in the working directory, or the one that ``PAYWARDEN_CONFIG`` names), the defaults below. Sections
+merge key by key. Defaults are those of one machine without any server of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from paywarden.errors import ConfigurationError
+
+CONFIG_VARIABLE = "PAYWARDEN_CONFIG"
+DEFAULT_CONFIG = Path("paywarden.yaml")
+ENVIRONMENT_PREFIX = "PAYWARDEN_"
+
+_NOT_SETTINGS = {CONFIG_VARIABLE, "PAYWARDEN_DATA"}
+"""Variables of this prefix that are read elsewhere: the file's own path, and the tests' data folder."""
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def _currency(code: str) -> str:
+    if not _CURRENCY.fullmatch(code):
+        raise ValueError("must be an ISO 4217 code of three capital letters, such as EUR")
+    return code
+
+
+def _words(value: object) -> object:
+    """In the environment a list may be written ``card,merchant`` or as JSON."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError("must be an IANA time zone that this machine knows, such as Europe/Paris") from None
+    return name
+
+
+Currency = Annotated[str, AfterValidator(_currency)]
+ZoneName = Annotated[str, AfterValidator(_zone)]
+LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
+Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...], NoDecode, BeforeValidator(_words)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class TopicNames(_Section):
+    """The names of the topics."""
+
+    transactions: str = "transactions"
+    labels: str = "labels"
+    predictions: str = "predictions"
+    alerts: str = "alerts"
+    outcomes: str = "outcomes"
+    dead_letters: str = "transactions.dlq"
+    manifests: str = "manifests"
+
+
+class KafkaSettings(_Section):
+    """Where Kafka is, how to be let in, and how the topics are called."""
+
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="host:port, several separated by commas")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_location: LocalPath | None = Field(
+        default=None, description="PEM file of the authority, if it is a private one"
+    )
+    topics: TopicNames = TopicNames()
+    partitions: int = Field(default=4, ge=1, description="of each topic that Paywarden creates")
+
+    def security(self) -> dict[str, str]:
+        """The security settings under Kafka's own names, secrets in clear: for the connection only."""
+        values = {
+            "security.protocol": self.security_protocol,
+            "sasl.mechanism": self.sasl_mechanism,
+            "sasl.username": self.sasl_username,
+            "sasl.password": self.sasl_password.get_secret_value() if self.sasl_password else None,
+            "ssl.ca.location": str(self.ssl_ca_location) if self.ssl_ca_location else None,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class LakeSettings(_Section):
+    """Where the archive of all topics lives."""
+
+    path: str = Field(default="data/lake", description="a directory, or s3://bucket/prefix")
+    storage_options: dict[str, SecretStr] = Field(
+        default_factory=dict, description="of the object store, for example AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID"
+    )
+
+
+class StateSettings(_Section):
+    """Where the online state lives."""
+
+    backend: Literal["lmdb", "redis"] = "lmdb"
+    path: LocalPath = Field(default=Path("data/state"), description="of the LMDB environments")
+    redis_url: SecretStr | None = Field(default=None, description="redis://[:password@]host:port/db, for backend redis")
+    shards: int = Field(default=4, ge=1, le=1024, description="fixed when a store is made; at least one for each task")
+
+
+class MlflowSettings(_Section):
+    """The tracking server and the registry."""
+
+    tracking_uri: str = "http://127.0.0.1:5000"
+    model_name: str = "paywarden"
+    experiment: str = "paywarden"
+
+
+class StreamSettings(_Section):
+    """The Spark stream."""
+
+    master: str = Field(default="local[*]", description="Spark's master URL")
+    checkpoint: str = Field(default="data/checkpoint", description="a directory, or a URL that Spark can write")
+    manifests: LocalPath = Field(default=Path("data/manifests"), description="durable, reachable by every driver")
+    trigger_interval_seconds: float = Field(
+        default=1.0, ge=0, description="0 begins a batch as soon as the last has ended"
+    )
+    max_offsets_per_batch: int | None = Field(
+        default=100_000, ge=1, description="bounds a batch after a pause; null: none"
+    )
+    tasks: int | None = Field(
+        default=None, ge=1, description="of an entity step; null: one for each shard of the state"
+    )
+    task_threads: int = Field(default=1, ge=1, description="threads of native libraries within a task")
+    spark_options: dict[str, str] = Field(default_factory=dict, description="further options of the Spark session")
+
+
+class DatedRate(_Section):
+    """From the start of day ``from`` (UTC) on, one unit of the currency is worth ``rate`` of the base currency."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    valid_from: date = Field(alias="from")
+    rate: Decimal = Field(gt=0, allow_inf_nan=False)
+
+
+class EventSettings(_Section):
+    """What a transaction holds here."""
+
+    entities: Names = Field(
+        default=("card", "merchant"), min_length=1, description="the first one gives the routing key"
+    )
+    extra_numbers: Names = ()
+    extra_categories: Names = ()
+    base_currency: Currency = "EUR"
+    rates: dict[Currency, tuple[DatedRate, ...]] = Field(default_factory=dict)
+    token_key: SecretStr | None = Field(
+        default=None, description="turns entity ids into tokens; null: they are tokens already"
+    )
+    time_zone: ZoneName = Field(default="UTC", description="IANA name; of the hour of day and day of week as features")
+    refuse_card_numbers: bool = Field(
+        default=True, description="send an event whose id looks like a card number to the DLQ"
+    )
+
+
+class PolicySettings(_Section):
+    """How scores become decisions. Thresholds themselves are chosen on validation data and live in the bundle."""
+
+    alerts_per_day: float = Field(
+        default=100.0, gt=0, description="how many transactions a day the analysts can review"
+    )
+    decline: bool = Field(default=False, description="whether the highest scores are declined, or reviewed too")
+    declines_per_day: float | None = Field(default=None, gt=0, description="with decline; null: chosen by cost")
+    exploration_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.1,
+        description="random share of declines let through, so that their outcome becomes known",
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. Use :func:`load_settings`, whose errors say what to do."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+        validate_default=True,
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    lake: LakeSettings = LakeSettings()
+    state: StateSettings = StateSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    stream: StreamSettings = StreamSettings()
+    events: EventSettings = EventSettings()
+    policy: PolicySettings = PolicySettings()
+    cache_dir: LocalPath = Field(
+        default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, environment, file; no .env and no secrets directory, which nobody would look for."""
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file())
+
+
+def load_settings(**given: Any) -> Settings:  # noqa: ANN401  # pydantic checks them
+    """The settings in force; ``given`` are sections as mappings, from the CLI's flags, and win over all else.
+
+    Raises :class:`ConfigurationError` that names every wrong setting as one writes it (``kafka.partitions``), what is
+    wrong with it and where it may be set; values are not repeated, since they may be secrets.
+    """
+    _refuse_unknown_variables(os.environ)
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problems = "\n".join(f"- {_problem(dict(details))}" for details in error.errors(include_url=False))
+        raise ConfigurationError(f"{_count(error.error_count())} wrong:\n{problems}\n{_WHERE}") from None
+    except SettingsError as error:
+        raise ConfigurationError(f"A setting in the environment cannot be read: {error}. {_WHERE}") from error
+
+
+_WHERE = (
+    f"Set them as flags, as environment variables ({ENVIRONMENT_PREFIX}SECTION__NAME) or in {DEFAULT_CONFIG} "
+    f"(or the file that {CONFIG_VARIABLE} names)."
+)
+
+
+def _count(number: int) -> str:
+    return "A setting is" if number == 1 else f"{number} settings are"
+
+
+def _problem(details: dict[str, Any]) -> str:
+    path = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "extra_forbidden":
+        known = _names_at(details["loc"][:-1])
+        return f"{path}: there is no such setting" + (f"; known here: {', '.join(known)}" if known else "")
+    return f"{path}: {details['msg']}"
+
+
+def _names_at(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return sorted(model.model_fields)
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """pydantic-settings passes over a variable whose section does not exist: a typo must not pass for a default."""
+    for variable in environment:
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in _NOT_SETTINGS:
+            section = variable[len(ENVIRONMENT_PREFIX) :].split("__")[0].lower()
+            if section not in Settings.model_fields:
+                raise ConfigurationError(
+                    f"The environment variable {variable} names no setting; sections are "
+                    f"{', '.join(sorted(Settings.model_fields))}. Correct or unset it."
+                )
+
+
+def _read_file() -> dict[str, Any]:
+    asked = os.environ.get(CONFIG_VARIABLE)
+    path = Path(asked).expanduser() if asked else DEFAULT_CONFIG
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        if asked:
+            raise ConfigurationError(f"{CONFIG_VARIABLE} is {asked}, but there is no such file.") from None
+        return {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path} cannot be read as YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{path} must hold sections (kafka:, lake:, …), not a {type(content).__name__}.")
+    return content
