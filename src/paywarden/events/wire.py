@@ -3,10 +3,10 @@
 One reader decides: Arrow's JSON reader. Payloads that pass a cheap look are read as one block, a line each. Where the
 block is refused, it is read again in small chunks; in a refused chunk orjson says which rows are at fault and why, and
 the others are read as a block again. A row is well formed exactly if Arrow reads it alone, whatever its neighbours
-hold, for both readers keep to RFC 8259 and the exceptions are properties of the row's own bytes: what Arrow takes
-beyond it (NaN, Infinity, line breaks and NUL that blur rows, bytes that are not UTF-8) is refused before; what orjson
-alone refuses (deep nesting, huge numbers) is left to Arrow; what Arrow alone refuses (a known field twice) is looked
-for by name.
+hold, for both readers keep to RFC 8259 and the exceptions are properties of the row's own bytes: line breaks, NUL and
+bytes that are not UTF-8, which would blur rows, are looked at before; where orjson alone may refuse (NaN, Infinity,
+deep nesting, huge numbers), Arrow is asked; what Arrow alone refuses (a known field twice) is looked for by name.
+NaN and Infinity thus come through as float64, and the rules refuse them in any field that counts.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from paywarden.events.message_fields import KnownField, known_fields, named, rep
 from paywarden.events.strings import byte_lengths, bytes_and_offsets
 
 _WHITE_SPACE = b" \t\r\n"
-_NEEDS_SECOND_OPINION = (b"\n", b"\r", b"\x00", b"NaN", b"Inf")
+_NEEDS_SECOND_OPINION = (b"\n", b"\r", b"\x00")
 _LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 _OPENING, _CLOSING = ord("{"), ord("}")
-_ORJSON_MAY_BE_STRICTER = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{200}")  # such a number may overflow a float64
+_ORJSON_MAY_BE_STRICTER = re.compile(rb"NaN|Inf|[0-9][eE]\+?[0-9]{3}|[0-9]{200}")  # the last two may overflow a float64
 _MUCH_NESTING = 200  # far below the depth that orjson refuses
 _CHUNK = 64  # rows; reading a chunk costs some 0.1 ms, judging a row of a refused one some 0.02 ms
 

@@ -106,6 +106,7 @@ def test_without_the_first_entity_the_transaction_id_routes(entities):
 
 
 CARD = "4111 1111 1111 1111"
+NOT_FINITE = orjson.dumps(transaction(extra_numbers={"age": 0.5}))
 TRANSACTION_REFUSALS = [
     (None, reasons.EMPTY),
     (b"", reasons.EMPTY),
@@ -117,8 +118,7 @@ TRANSACTION_REFUSALS = [
     (b"{}\n{}", reasons.MALFORMED_JSON),
     (b"{}\x00{}", reasons.MALFORMED_JSON),
     (b'{"a":01}', reasons.MALFORMED_JSON),
-    (b'{"a":NaN}', reasons.MALFORMED_JSON),
-    (b'{"latitude":-Infinity}', reasons.MALFORMED_JSON),
+    (b'{"amount":NaN}', reasons.MALFORMED_JSON),
     (b'{"a":"\xff"}', reasons.MALFORMED_JSON),
     (b'{"a":"b\nc"}', reasons.MALFORMED_JSON),
     (b'{"a":"\\ud800"}', reasons.MALFORMED_JSON),
@@ -160,6 +160,8 @@ TRANSACTION_REFUSALS = [
     (transaction(occurred_at=NOW, received_at=NOW - 300_001), reasons.TIME_IN_FUTURE),
     (transaction(amount=-1), reasons.AMOUNT_OUT_OF_RANGE),
     (transaction(amount=10**12 + 1), reasons.AMOUNT_OUT_OF_RANGE),
+    (NOT_FINITE.replace(b"0.5", b"NaN"), reasons.NOT_FINITE),
+    (NOT_FINITE.replace(b"0.5", b"-Infinity"), reasons.NOT_FINITE),
     (transaction(latitude=90.1), reasons.COORDINATE_OUT_OF_RANGE),
     (transaction(longitude=-181), reasons.COORDINATE_OUT_OF_RANGE),
     (transaction(country="fr"), reasons.INVALID_COUNTRY),
