@@ -42,9 +42,7 @@ class TrainingSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a JSON document."""
-        document = {
-            name: getattr(self, name) for name in ("calibration", "cards_a_day", "compromised_days", "seed")
-        }
+        document = {name: getattr(self, name) for name in ("calibration", "cards_a_day", "compromised_days", "seed")}
         return {**document, "booster": self.booster.to_dict(), "budget": asdict(self.budget)}
 
 
@@ -88,7 +86,7 @@ def train(
     for name, rows in windows.items():
         _require_both_classes(name, rows)
     fit_on, stop_on = (_examples(dataset, windows[name]) for name in ("train", "validation"))
-    fitted = settings.booster.fit(fit_on, stop_on, dataset.feature_names, settings.seed)
+    fitted = settings.booster.fit(fit_on, stop_on, settings.seed)
     raw = fitted.booster.predict_margin(stop_on.features)
     calibrator = fit_calibrator(settings.calibration, raw, stop_on.target)
     policy = choose_policy(raw, stop_on.target, split.validation.days, settings.budget)

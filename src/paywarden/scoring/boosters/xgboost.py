@@ -58,7 +58,7 @@ class XGBoostBooster:
         import xgboost  # noqa: PLC0415 -- as above
 
         matrix = xgboost.DMatrix(_finite(features), missing=np.nan, nthread=self._threads)
-        return np.asarray(self._booster.predict(matrix, pred_contribs=True), dtype=np.float64)
+        return np.asarray(self._booster.predict(matrix, pred_contribs=True, validate_features=False), dtype=np.float64)
 
     def to_bytes(self) -> bytes:
         """The model as UBJSON."""

@@ -34,7 +34,7 @@ class BoosterTrainer(Protocol):
     Equal hyperparameters, examples and seed give a booster of equal bytes.
     """
 
-    def fit(self, train: Examples, validation: Examples, feature_names: tuple[str, ...], seed: int) -> Fitted:
+    def fit(self, train: Examples, validation: Examples, seed: int) -> Fitted:
         """The booster fitted on `train`, stopped where average precision on `validation` was best."""
         ...
 
