@@ -123,7 +123,7 @@ def test_a_mistyped_name_within_a_section_is_refused_too(monkeypatch):
 
 def test_a_section_in_the_environment_must_be_json(monkeypatch):
     monkeypatch.setenv("PAYWARDEN_STATE", "shards=4")
-    with pytest.raises(ConfigurationError, match='cannot be read: .*"state"'):
+    with pytest.raises(ConfigurationError, match=r'cannot be read: .*"state"'):
         load_settings()
 
 

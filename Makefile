@@ -1,0 +1,71 @@
+# Everything a developer types. `make help` lists it; the first run sets the machine up, later runs download nothing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# uv from PATH, else one of our own under .cache. No uv variable of the environment is needed or changed.
+UV := $(or $(shell command -v uv 2>/dev/null),.cache/uv/bin/uv)
+# The first of these that is 3.10 or newer; empty when there is none.
+PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11 python3.10; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { command -v "$$name"; break; }; done)
+# --no-sync: `setup` has installed what uv.lock says, so that running a command never waits for a resolver.
+RUN := $(UV) run --no-sync
+CACHE := $(or $(PAYWARDEN_CACHE_DIR),$(HOME)/.cache/paywarden)
+READY := .venv/.ready
+
+.PHONY: help demo setup jars test lint types contracts check format bench clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup jars ## The whole pipeline on this machine, from history to live decisions (ARGS="..." for its options)
+	$(RUN) paywarden demo $(ARGS)
+
+setup: $(READY) ## Install Paywarden and its dependencies into .venv
+
+jars: $(READY) ## Fetch the jars of the Kafka broker and of Spark's connector (needs Java 17+)
+	@$(RUN) python -m paywarden.adapters.local.ivy "$(CACHE)"
+
+test: setup jars ## Run the tests (ARGS="tests/unit -k name" for some)
+	$(RUN) pytest $(ARGS)
+
+lint: setup ## Check style and formatting
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+types: setup ## Check types, strictly
+	$(RUN) mypy
+
+contracts: setup ## Check which room imports which
+	$(RUN) lint-imports --no-logo
+
+check: lint types contracts test ## All checks, as in continuous integration
+
+format: setup ## Format the code and fix what can be fixed safely
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+bench: setup jars ## Run the benchmarks one after another (ARGS="benchmarks/name.py" for some)
+	@for script in $(or $(ARGS),$(wildcard benchmarks/*.py)); do echo "== $$script"; $(RUN) python "$$script"; done
+
+clean: ## Remove what tools leave behind; keeps .venv, downloads and data
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# Removed with .venv, and older than uv.lock after an upgrade: either way it is made again.
+$(READY): uv.lock pyproject.toml | $(UV)
+	@if [ -n "$(PYTHON)" ]; then \
+		$(UV) sync --frozen --python "$(PYTHON)"; \
+	else \
+		echo "No Python 3.10 or newer found; uv fetches one. (To use your own, install it and run make again.)"; \
+		$(UV) sync --frozen --python '>=3.10'; \
+	fi
+	@touch $@
+
+.cache/uv/bin/uv:
+	@command -v python3 >/dev/null || { echo "No python3 on PATH. Install Python 3.10 or newer." >&2; exit 1; }
+	@python3 -m venv .cache/uv || { \
+		echo "python3 cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@.cache/uv/bin/python -m pip install --quiet uv
