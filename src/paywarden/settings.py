@@ -16,7 +16,6 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -56,16 +55,7 @@ def _words(value: object) -> object:
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ValueError("must be an IANA time zone that this machine knows, such as Europe/Paris") from None
-    return name
-
-
 Currency = Annotated[str, AfterValidator(_currency)]
-ZoneName = Annotated[str, AfterValidator(_zone)]
 LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...], NoDecode, BeforeValidator(_words)]
 
@@ -142,7 +132,9 @@ class StreamSettings(_Section):
     """The Spark stream."""
 
     master: str = Field(default="local[*]", description="Spark's master URL")
-    checkpoint: str = Field(default="data/checkpoint", description="a directory, or a URL that Spark can write")
+    directory: LocalPath = Field(
+        default=Path("data/stream"), description="checkpoint, identity and bundles; durable, as the manifests are"
+    )
     manifests: LocalPath = Field(default=Path("data/manifests"), description="durable, reachable by every driver")
     trigger_interval_seconds: float = Field(
         default=1.0, ge=0, description="0 begins a batch as soon as the last has ended"
@@ -150,10 +142,6 @@ class StreamSettings(_Section):
     max_offsets_per_batch: int | None = Field(
         default=100_000, ge=1, description="bounds a batch after a pause; null: none"
     )
-    tasks: int | None = Field(
-        default=None, ge=1, description="of an entity step; null: one for each shard of the state"
-    )
-    task_threads: int = Field(default=1, ge=1, description="threads of native libraries within a task")
     spark_options: dict[str, str] = Field(default_factory=dict, description="further options of the Spark session")
 
 
@@ -179,10 +167,6 @@ class EventSettings(_Section):
     token_key: SecretStr | None = Field(
         default=None, description="turns entity ids into tokens; null: they are tokens already"
     )
-    time_zone: ZoneName = Field(default="UTC", description="IANA name; of the hour of day and day of week as features")
-    refuse_card_numbers: bool = Field(
-        default=True, description="send an event whose id looks like a card number to the DLQ"
-    )
 
 
 class PolicySettings(_Section):
@@ -191,13 +175,8 @@ class PolicySettings(_Section):
     alerts_per_day: float = Field(
         default=100.0, gt=0, description="how many transactions a day the analysts can review"
     )
-    decline: bool = Field(default=False, description="whether the highest scores are declined, or reviewed too")
-    declines_per_day: float | None = Field(default=None, gt=0, description="with decline; null: chosen by cost")
-    exploration_share: float = Field(
-        default=0.0,
-        ge=0,
-        le=0.1,
-        description="random share of declines let through, so that their outcome becomes known",
+    decline_precision: float | None = Field(
+        default=None, gt=0, le=1, description="decline where at least this share was fraud; null: decline nothing"
     )
 
 
