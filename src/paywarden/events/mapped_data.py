@@ -13,14 +13,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from paywarden.errors import DataError, MappingError
-from paywarden.events import reasons, value_readers
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.limits import DEFAULT_LIMITS, Limits
-from paywarden.events.mapping import OPTIONAL_NUMBERS, OPTIONAL_TEXTS, LabelSource, Mapping, Source
+from paywarden.events.mapped_fields import FieldReader
+from paywarden.events.mapping import LabelSource, Mapping
 from paywarden.events.rules import Checked, Columns, check_labels, check_transactions
 from paywarden.events.schema import EventSchema
-from paywarden.events.strings import one_array, validity
-from paywarden.events.tokens import tokenise
+from paywarden.events.strings import one_array
 from paywarden.events.yaml_section import did_you_mean
 
 REJECT_SCHEMA = pa.schema(
@@ -62,12 +61,10 @@ def read_events(
     currencies = currencies or _only_currency(mapping)
     columns = _file_columns(Path(path), mapping)
     rows = len(next(iter(columns.values())))
-    fields, unreadable = _fields(columns, mapping, currencies, token_key)
-    refused: dict[int, tuple[str, str]] = {}
-    for name, mask in unreadable.items():
-        for i in np.flatnonzero(mask).tolist():
-            refused.setdefault(i, (reasons.UNREADABLE_VALUE, f"{name} cannot be read"))
-    readable = np.flatnonzero(~np.logical_or.reduce(list(unreadable.values())))
+    reader = FieldReader(columns, mapping)
+    fields = reader.fields(currencies, token_key)
+    refused = dict(reader.unreadable)
+    readable = np.setdiff1d(np.arange(rows), list(refused)) if refused else np.arange(rows)
     if refused:
         fields = {name: values.take(pa.array(readable)) for name, values in fields.items()}
     checked = check_transactions(fields, mapping.schema, currencies, limits)
@@ -97,26 +94,48 @@ def _file_columns(path: Path, mapping: Mapping) -> Columns:
             _check_columns(path, pq.read_schema(path).names, mapping)
             table = pq.read_table(path, columns=list(wanted))
         elif ".csv" in path.suffixes[-2:]:
-            with pa_csv.open_csv(path) as reader:
+            with pa_csv.open_csv(path, parse_options=pa_csv.ParseOptions(invalid_row_handler=_skip)) as reader:
                 _check_columns(path, reader.schema.names, mapping)
-            table = pa_csv.read_csv(path, convert_options=_as_text(wanted))
+            table = _read_csv(path, wanted)
         else:
             raise DataError(f"{path} is neither .parquet nor .csv; convert it to one of them")
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}; check the path") from error
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    return {name: one_array(table.column(name)) for name in wanted}
+    arrays = {name: one_array(table.column(name)) for name in wanted}
+    return {n: a.dictionary_decode() if pa.types.is_dictionary(a.type) else a for n, a in arrays.items()}
 
 
-def _as_text(wanted: dict[str, None]) -> pa_csv.ConvertOptions:
-    """No guessing of types: 000123 is an id. Only the empty text is null, for NA is Namibia."""
-    return pa_csv.ConvertOptions(
+def _read_csv(path: Path, wanted: dict[str, None]) -> pa.Table:
+    """The columns as text, without guessing types: 000123 is an id. Only the empty text is null: NA is Namibia."""
+    convert = pa_csv.ConvertOptions(
         include_columns=list(wanted),
         column_types=dict.fromkeys(wanted, pa.string()),
         null_values=[""],
         strings_can_be_null=True,
     )
+    ragged: list[pa_csv.InvalidRow] = []
+
+    def note(row: pa_csv.InvalidRow) -> str:
+        ragged.append(row)
+        return "error"
+
+    try:
+        return pa_csv.read_csv(
+            path, parse_options=pa_csv.ParseOptions(invalid_row_handler=note), convert_options=convert
+        )
+    except pa.ArrowInvalid:
+        if not ragged:
+            raise
+        row = ragged[0]  # Arrow's message quotes the row, and a row may hold card numbers
+        raise DataError(
+            f"{path}: a row has {row.actual_columns} values and the header {row.expected_columns}; correct the file"
+        ) from None
+
+
+def _skip(_row: pa_csv.InvalidRow) -> str:
+    return "skip"
 
 
 def _check_columns(path: Path, present: list[str], mapping: Mapping) -> None:
@@ -127,73 +146,6 @@ def _check_columns(path: Path, present: list[str], mapping: Mapping) -> None:
                 f"mapping {mapping.name}, {place}: {path.name} has no column {column!r}.{hint} "
                 f"It has: {', '.join(present)}"
             )
-
-
-def _fields(
-    columns: Columns, mapping: Mapping, currencies: CurrencyTable, token_key: bytes | None
-) -> tuple[Columns, dict[str, NDArray[np.bool_]]]:
-    """The canonical columns but the derived ones, the label's two, and where a value of a field was unreadable."""
-    unreadable: dict[str, NDArray[np.bool_]] = {}
-    rows = len(columns[mapping.transaction_id])
-
-    def read(field: str, column: str, values: pa.Array) -> pa.Array:
-        lost = validity(columns[column]) & ~validity(values)
-        if rows and lost.all():
-            kind = columns[column].type
-            raise MappingError(
-                f"mapping {mapping.name}, {field}: no value of column {column!r} ({kind}) can be read; "
-                f"correct the column or its format"
-            )
-        unreadable[field] = lost
-        return values
-
-    def source(name: str, given: Source | None, text: bool) -> pa.Array:
-        if given is None or given.column is None:
-            kind = pa.string() if text else pa.float64()
-            return pa.nulls(rows, kind) if given is None else pa.repeat(pa.scalar(given.value, kind), rows)
-        values = columns[given.column]
-        return read(name, given.column, (value_readers.texts if text else value_readers.numbers)(values))
-
-    time, amount = mapping.occurred_at, mapping.amount
-    fields: Columns = {"transaction_id": value_readers.texts(columns[mapping.transaction_id])}
-    fields["occurred_at"] = read(
-        "occurred_at", time.column, value_readers.TIME_FORMATS[time.format](columns[time.column], time.timezone)
-    )
-    fields["received_at"] = pc.add(fields["occurred_at"], mapping.received_delay_ms)
-    fields |= {f"entity_{name}": _entity(columns, mapping, name, token_key) for name in mapping.entities}
-    fields["currency"] = source("currency", mapping.fields["currency"], text=True)
-    fields["amount"] = read(
-        "amount",
-        amount.column,
-        value_readers.minor_units(columns[amount.column], amount.unit, _exponents(fields["currency"], currencies)),
-    )
-    fields |= {name: source(name, mapping.fields.get(name), text=True) for name in OPTIONAL_TEXTS}
-    fields |= {name: source(name, mapping.fields.get(name), text=False) for name in OPTIONAL_NUMBERS}
-    for name, given in mapping.extras.items():
-        fields[f"extra_{name}"] = source(f"extra_{name}", given, text=name in mapping.schema.extra_categories)
-    if (label := mapping.label) is not None:
-        values = value_readers.labels(columns[label.column], label.fraud_values, label.legitimate_values)
-        fields["is_fraud"] = read("label", label.column, values)
-        fields["pattern"] = pa.nulls(rows, pa.string())
-        if label.pattern_column is not None:
-            fields["pattern"] = value_readers.renamed(columns[label.pattern_column], label.pattern_names)
-    return fields, unreadable
-
-
-def _entity(columns: Columns, mapping: Mapping, name: str, token_key: bytes | None) -> pa.StringArray:
-    entity = mapping.entities[name]
-    ids = value_readers.texts(columns[entity.column])
-    if not entity.tokenise:
-        return ids
-    if token_key is None:
-        raise MappingError(f"mapping {mapping.name}, entities.{name}: 'tokenise' needs a token key; give one")
-    return tokenise(ids, token_key)
-
-
-def _exponents(currency: pa.StringArray, currencies: CurrencyTable) -> NDArray[np.int64]:
-    codes = pc.dictionary_encode(currency)
-    known = [currencies.exponent(code) for code in codes.dictionary.to_pylist()]
-    return np.array([*known, 0], dtype=np.int64)[pc.fill_null(codes.indices, -1).to_numpy(zero_copy_only=False)]
 
 
 def _labels(

@@ -6,6 +6,7 @@ written, or ``{column: NAME}``; where a field has one value for the whole file, 
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
@@ -153,8 +154,15 @@ class Mapping:
             transaction_id=_column(top.any("transaction_id"), f"{top.where}, transaction_id"),
             occurred_at=_time(top.any("occurred_at"), f"{top.where}, occurred_at"),
             amount=_amount(top.any("amount"), f"{top.where}, amount"),
-            fields={key: _source(top.any(key), f"{top.where}, {key}") for key in optional if key in top},
-            extras={key: _source(value, f"{top.where}, extras.{key}") for key, value in (numbers | categories).items()},
+            fields={
+                key: _source(top.any(key), f"{top.where}, {key}", number=key in OPTIONAL_NUMBERS)
+                for key in optional
+                if key in top
+            },
+            extras={
+                key: _source(value, f"{top.where}, extras.{key}", number=key in numbers)
+                for key, value in (numbers | categories).items()
+            },
             label=_label(top.any("label"), f"{top.where}, label") if "label" in top else None,
             received_delay_ms=top.duration_ms("received_delay", "0s"),
         )
@@ -201,7 +209,7 @@ def _entity(value: object, where: str) -> EntitySource:
     return EntitySource(section.text("column"), section.flag("tokenise"))
 
 
-def _source(value: object, where: str) -> Source:
+def _source(value: object, where: str, *, number: bool) -> Source:
     if isinstance(value, str):
         return Source(column=value)
     section = Section(value, where, ["column", "value"])
@@ -210,8 +218,8 @@ def _source(value: object, where: str) -> Source:
     if "column" in section:
         return Source(column=section.text("column"))
     constant = section.any("value")
-    if not isinstance(constant, str | int | float) or isinstance(constant, bool):
-        raise MappingError(f"{where}: 'value' is {constant!r}; write a text or a number")
+    if isinstance(constant, bool) or not isinstance(constant, int | float if number else str | int | float):
+        raise MappingError(f"{where}: 'value' is {constant!r}; write a {'number' if number else 'text'}")
     return Source(value=constant)
 
 
@@ -219,9 +227,11 @@ def _time(value: object, where: str) -> TimeSource:
     if isinstance(value, str):
         return TimeSource(value)
     section = Section(value, where, ["column", "format", "timezone"])
-    return TimeSource(
-        section.text("column"), section.one_of("format", TIME_FORMATS, "datetime"), section.text("timezone", "UTC")
-    )
+    timezone = section.text("timezone", "UTC")
+    if timezone not in zoneinfo.available_timezones():
+        hint = did_you_mean(timezone, zoneinfo.available_timezones())
+        raise MappingError(f"{where}: there is no time zone {timezone!r}.{hint} Write one such as UTC or Europe/Paris")
+    return TimeSource(section.text("column"), section.one_of("format", TIME_FORMATS, "datetime"), timezone)
 
 
 def _amount(value: object, where: str) -> AmountSource:

@@ -23,7 +23,7 @@ _LARGEST_READ = 10**15  # beyond every limit of a time or an amount, and exact a
 
 def texts(values: pa.Array) -> pa.StringArray:
     """Values as text; whole numbers have no fraction even where the file stores them as floats."""
-    return values.cast(pa.string())
+    return cast_or_null(values, pa.string())
 
 
 def numbers(values: pa.Array) -> pa.DoubleArray:
@@ -34,7 +34,8 @@ def numbers(values: pa.Array) -> pa.DoubleArray:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         trimmed = pc.utf8_trim_whitespace(values)
         values = pc.if_else(pc.match_substring_regex(trimmed, _NUMBER), trimmed, None)
-    read = cast_or_null(values, pa.float64())
+    # A whole number beyond 2**53 is rounded, which no limit of a field can tell.
+    read = values.cast(pa.float64(), safe=False) if pa.types.is_integer(kind) else cast_or_null(values, pa.float64())
     return pc.if_else(pc.is_finite(read), read, None)
 
 
@@ -83,7 +84,10 @@ def cast_or_null(values: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def _datetime(values: pa.Array, timezone: str) -> pa.Int64Array:
-    """Timestamps and dates of Arrow, or ISO 8601 text; those without a zone are in ``timezone``."""
+    """Timestamps and dates of Arrow, or ISO 8601 text; those without a zone are in ``timezone``.
+
+    Arrow knows daylight saving until 2037 only; later local times may be an hour off.
+    """
     if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
         return _milliseconds(
             values if pa.types.is_timestamp(values.type) else values.cast(pa.timestamp("ms")), timezone

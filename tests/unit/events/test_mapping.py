@@ -1,0 +1,144 @@
+import pytest
+
+from paywarden.errors import MappingError
+from paywarden.events.mapping import AmountSource, EntitySource, LabelSource, Mapping, Source, TimeSource
+from paywarden.events.schema import EventSchema
+
+FULL = """
+description: everything that can be said
+entities:
+  account: ACCOUNT
+  card: {column: PAN, tokenise: true}
+transaction_id: {column: ID}
+occurred_at: {column: WHEN, format: epoch_seconds, timezone: Europe/Paris}
+received_delay: 2s
+amount: {column: CENTS, unit: minor}
+currency: CUR
+category: {value: 5411}
+channel: {column: HOW}
+latitude: {value: 48.5}
+extra_numbers: {age: AGE}
+extra_categories: {tier: {value: gold}}
+label:
+  column: FRAUD
+  source: analyst
+  delay: 36h
+  fraud_values: [Yes, 1]
+  legitimate_values: "no"
+  legitimate_labels: true
+  pattern: {column: WHY, names: {1: stolen, B: bust_out}}
+"""
+MINIMAL = {
+    "entities": "{card: C}",
+    "transaction_id": "ID",
+    "occurred_at": "T",
+    "amount": "{column: A, unit: major}",
+    "currency": "{value: EUR}",
+}
+
+
+def written(**changes):
+    return "\n".join(f"{key}: {value}" for key, value in (MINIMAL | changes).items() if value is not None)
+
+
+def test_every_key_is_read():
+    mapping = Mapping.parse(FULL, "full")
+    assert mapping == Mapping(
+        name="full",
+        schema=EventSchema(("account", "card"), ("age",), ("tier",)),
+        entities={"account": EntitySource("ACCOUNT"), "card": EntitySource("PAN", tokenise=True)},
+        transaction_id="ID",
+        occurred_at=TimeSource("WHEN", "epoch_seconds", "Europe/Paris"),
+        amount=AmountSource("CENTS", "minor"),
+        fields={
+            "currency": Source(column="CUR"),
+            "category": Source(value=5411),
+            "channel": Source(column="HOW"),
+            "latitude": Source(value=48.5),
+        },
+        extras={"age": Source(column="AGE"), "tier": Source(value="gold")},
+        label=LabelSource(
+            column="FRAUD",
+            source="analyst",
+            delay_ms=36 * 3_600_000,
+            fraud_values=("true", "1"),  # YAML reads Yes as true
+            legitimate_values=("no",),
+            legitimate=True,
+            pattern_column="WHY",
+            pattern_names={"1": "stolen", "b": "bust_out"},
+        ),
+        received_delay_ms=2_000,
+    )
+    assert [column for _, column in mapping.columns()] == [
+        "ID", "WHEN", "CENTS", "ACCOUNT", "PAN", "CUR", "HOW", "AGE", "FRAUD", "WHY"
+    ]  # fmt: skip
+
+
+def test_most_keys_may_be_left_out():
+    mapping = Mapping.parse(written(), "minimal")
+    assert mapping.occurred_at == TimeSource("T", "datetime", "UTC")
+    assert mapping.label is None
+
+
+def test_the_packaged_mappings_load():
+    assert "handbook" in Mapping.packaged()
+    for name in Mapping.packaged():
+        assert Mapping.load(name).name == name
+    assert Mapping.load("handbook").schema == EventSchema(("card", "merchant"))
+
+
+def test_a_file_loads_by_its_path(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(written())
+    assert Mapping.load(path) == Mapping.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("handbok", r"no mapping 'handbok'\. Did you mean 'handbook'\?"),
+        ("nothing/here.yaml", "no mapping file nothing/here.yaml"),
+    ],
+)
+def test_a_mapping_that_is_not_there_is_named(name, message):
+    with pytest.raises(MappingError, match=message):
+        Mapping.load(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"entities": None}, "mapping m: entities is empty; declare at least one"),
+        ({"entities": "[card]"}, r"'entities' is \['card'\]; write a block"),
+        ({"entities": "{Card: C}"}, "'Card' is no name"),
+        ({"entities": "{card: {colum: C}}"}, r"entities\.card: unknown key 'colum'\. Did you mean 'column'\?"),
+        ({"entities": "{card: {column: C, tokenise: sure}}"}, "'tokenise' is 'sure'; write true or false"),
+        ({"transaction_id": None}, "'transaction_id' is missing; add it"),
+        ({"currency": None}, "'currency' is missing"),
+        ({"currency": "{column: C, value: EUR}"}, "either 'column' or 'value'"),
+        ({"currency": "{value: true}"}, "write a text"),
+        ({"latitude": "{value: north}"}, "'value' is 'north'; write a number"),
+        ({"extra_numbers": "{age: {value: old}}"}, r"extras\.age: 'value' is 'old'; write a number"),
+        ({"amuont": "{column: A}"}, r"unknown key 'amuont'\. Did you mean 'amount'\? Known: .*currency"),
+        ({"amount": "A"}, "amount: expected a block of keys, not 'A'"),
+        ({"amount": "{column: A}"}, "'unit' is missing"),
+        ({"amount": "{column: A, unit: cents}"}, "'unit' is 'cents'. Known: major, minor"),
+        ({"occurred_at": "{column: T, format: epoch_second}"}, r"Did you mean 'epoch_seconds'\?"),
+        ({"occurred_at": "{column: T, timezone: Europe/Pariss}"}, r"no time zone .* Did you mean 'Europe/Paris'\?"),
+        ({"received_delay": "2 weeks"}, "write a duration such as 7d"),
+        ({"label": "{column: F}"}, "label: 'source' is missing"),
+        ({"label": "{column: F, source: rumour}"}, "Known: chargeback, analyst, issuer_report"),
+        ({"label": "{column: F, source: analyst, pattern: {column: P, names: [a]}}"}, "names: expected a block"),
+        ({"description": "[1, 2"}, "is not YAML"),
+        ({"extra_numbers": "{age: A}", "extra_categories": "{age: A}"}, "'age' is declared twice"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_with_the_remedy(changes, message):
+    with pytest.raises(MappingError, match=message):
+        Mapping.parse(written(**changes), "m")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "just text"])
+def test_a_file_without_keys_is_no_mapping(text):
+    with pytest.raises(MappingError, match="expected a block of keys"):
+        Mapping.parse(text, "m")
