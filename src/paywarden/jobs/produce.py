@@ -67,11 +67,10 @@ def produce(
     done = Produced(0, 0)
     began = clock() if clock else 0
     for portion in arrivals if rate is None else _slices(arrivals, max(int(rate / SLICES_A_SECOND), 1)):
-        sink.send_many(
-            transactions_topic, routing_keys(portion.transactions), encode_transactions(portion.transactions)
-        )
-        sink.send_many(labels_topic, routing_keys(portion.labels), encode_labels(portion.labels, schema))
-        done = Produced(done.transactions + portion.transactions.num_rows, done.labels + portion.labels.num_rows)
+        transactions, labels = portion.transactions, portion.labels
+        sink.send_many(transactions_topic, routing_keys(transactions), encode_transactions(transactions, schema))
+        sink.send_many(labels_topic, routing_keys(labels), encode_labels(labels, schema))
+        done = Produced(done.transactions + transactions.num_rows, done.labels + labels.num_rows)
         progress(done)
         if rate is not None and clock and sleep:
             due_ms = began + 1000 * (done.transactions + done.labels) / rate

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from paywarden.clock import Clock
 from paywarden.errors import StateStoreError, StreamError
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
@@ -125,7 +126,10 @@ def _after_build(manifests: Manifests, tag: BatchTag, earliest: TopicOffsets) ->
 
 @dataclass(frozen=True)
 class StreamJob:
-    """Runs micro-batches: manifest first, then state, then the one action."""
+    """Runs micro-batches: manifest first, then state, then the one action.
+
+    ``publish`` sends a manifest on its way to the lake; ``report`` hears what a batch gave and its seconds.
+    """
 
     engine: Engine
     stream_epoch: int
@@ -134,17 +138,19 @@ class StreamJob:
     manifests: Manifests
     models: Models
     publish: Callable[[BatchManifest], None]
-    report: Callable[[BatchManifest, BatchOutcome], None]
+    report: Callable[[BatchManifest, BatchOutcome, float], None]
+    clock: Clock
     forget_every_batches: int = 500
 
     def __call__(self, batch_id: int, ranges: tuple[OffsetRange, ...], execute: Execute) -> None:
         """Run Spark's batch ``batch_id`` over ``ranges``; a retry does what its manifest says."""
         tag = BatchTag(self.stream_epoch, batch_id + 1)
+        began = self.clock()
         manifest, served = self._plan(tag, ranges)
         self.publish(manifest)
         self.store.begin_batch(self.lease, tag)
         outcome = execute(manifest, served.bundle.to_files())
-        self.report(manifest, outcome)
+        self.report(manifest, outcome, (self.clock() - began) / 1000)
         if tag.batch % self.forget_every_batches == 0 and outcome.latest_received_at is not None:
             self.forget(outcome.latest_received_at)
 

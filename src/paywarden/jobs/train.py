@@ -91,6 +91,11 @@ def replayed_dataset(history: History, catalogue: Catalogue, label_delay_ms: int
     )
 
 
+def split_of(dataset: Dataset, train_days: int | None = None) -> TimeSplit:
+    """The default split of a data set; ``train_days`` limits training to its last days before the gap."""
+    return choose_split(int(dataset.occurred_at.min()), dataset.as_of, dataset.label_delay_ms, train_days)
+
+
 def train_and_register(
     history: History,
     catalogue: Catalogue,
@@ -110,7 +115,7 @@ def train_and_register(
     delay_ms = int(label_delay_days * DAY_MS)
     say(f"replaying {history.transactions.num_rows:,} transactions and {history.labels.num_rows:,} labels")
     dataset = replayed_dataset(history, catalogue, delay_ms)
-    split = choose_split(int(dataset.occurred_at.min()), dataset.as_of, delay_ms, train_days)
+    split = split_of(dataset, train_days)
     say(f"training on {split.train.days:.0f} days, validating on {split.validation.days:.0f}, testing on "
         f"{split.test.days:.0f}")  # fmt: skip
     result = train(dataset, split, settings, data_versions=history.versions, reasons=reasons)

@@ -8,7 +8,9 @@ and equal each time. Consumers keep the first by ``decision_id``.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -53,6 +55,50 @@ class BatchJob(Protocol):
         """Run one micro-batch: ``execute(manifest, bundle files)`` exactly once."""
 
 
+class RunningStream:
+    """A started stream. :meth:`finish` lets the batch under way end and then stops the query."""
+
+    query: StreamingQuery
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._idle = threading.Event()
+        self._idle.set()
+        self._idle_since = clock()
+        self._error: PaywardenError | None = None
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Marks a batch as under way, and keeps our own error for the caller: Spark would wrap it."""
+        self._idle.clear()
+        try:
+            yield
+        except PaywardenError as error:
+            self._error = error
+            raise
+        finally:
+            self._idle_since = self._clock()
+            self._idle.set()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the query has ended without being asked to."""
+        return not self.query.isActive
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long no batch has been under way."""
+        return (self._clock() - self._idle_since) / 1000 if self._idle.is_set() else 0.0
+
+    def finish(self) -> None:
+        """Stop between two batches. Raises what stopped the stream, if it ended by itself."""
+        if self.failed:
+            raise self._error or StreamError(f"the stream ended: {self.query.exception()}")
+        self._idle.wait()
+        # A batch that begins in this instant is cut off and run again at the next start: that is safe.
+        self.query.stop()
+
+
 @dataclass(frozen=True)
 class SparkStream:
     """A stream over one catalogue and one state store."""
@@ -70,8 +116,8 @@ class SparkStream:
     max_offsets_per_batch: int | None = None
     trigger_seconds: float = 0.0
 
-    def start(self, starting: TopicOffsets, job: BatchJob) -> StreamingQuery:
-        """The running query; with a fresh checkpoint it begins at ``starting``, else where it was."""
+    def start(self, starting: TopicOffsets, job: BatchJob) -> RunningStream:
+        """The running stream; with a fresh checkpoint it begins at ``starting``, else where it was."""
         source = (
             self.session.readStream.format("kafka")
             .options(**self.kafka_options)
@@ -84,21 +130,21 @@ class SparkStream:
         if self.max_offsets_per_batch:
             source = source.option("maxOffsetsPerTrigger", self.max_offsets_per_batch)
 
-        def run(batch: DataFrame, batch_id: int) -> None:
-            ranges = batch_ranges(self.checkpoint, batch_id, starting)
-            job(batch_id, ranges, lambda manifest, files: self._execute(batch, manifest, files))
+        running = RunningStream(self.clock)
 
-        return (
+        def run(batch: DataFrame, batch_id: int) -> None:
+            with running.batch():
+                ranges = batch_ranges(self.checkpoint, batch_id, starting)
+                job(batch_id, ranges, lambda manifest, files: self._execute(batch, manifest, files))
+
+        running.query = (
             source.load()
             .writeStream.foreachBatch(run)
             .option("checkpointLocation", str(self.checkpoint))
             .trigger(processingTime=f"{self.trigger_seconds} seconds")
             .start()
         )
-
-    def run_once(self, records: DataFrame, manifest: BatchManifest, files: Mapping[str, bytes]) -> BatchOutcome:
-        """Execute one batch over any frame with Kafka's columns; for back-fills and tests."""
-        return self._execute(records, manifest, files)
+        return running
 
     def _execute(self, records: DataFrame, manifest: BatchManifest, files: Mapping[str, bytes]) -> BatchOutcome:
         shared = self.session.sparkContext.broadcast(dict(files))

@@ -1,0 +1,60 @@
+"""The `paywarden` command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paywarden import __version__
+from paywarden.cli import archive, check, data, demo, evaluate, features, models, produce, state, stream, train
+from paywarden.cli.console import run_app
+from paywarden.settings import CONFIG_VARIABLE
+
+app = typer.Typer(
+    name="paywarden",
+    help="Real-time payment-fraud detection: one feature engine for training, stream and API.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    epilog="Start with [bold]paywarden demo[/]. Settings: flags, then PAYWARDEN_… variables, then a YAML file.",
+)
+
+
+@app.callback()
+def root(
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML settings file [default: paywarden.yaml, if there is one].")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Options of every command."""
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+app.command(name="demo")(demo.demo)
+app.command(name="produce")(produce.produce)
+app.command(name="archive")(archive.archive)
+app.command(name="train")(train.train)
+app.add_typer(models.app, name="models")
+app.add_typer(stream.app, name="stream")
+app.add_typer(state.app, name="state")
+app.add_typer(features.app, name="features")
+app.add_typer(data.app, name="data")
+app.command(name="evaluate")(evaluate.evaluate)
+app.command(name="check")(check.check)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run_app(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What every command shares: the console, settings from the context, and errors said in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+
+from paywarden.errors import PaywardenError
+from paywarden.settings import Settings, load_settings
+
+out = Console()
+err = Console(stderr=True)
+
+USER_ERROR = 1
+INTERRUPTED = 130
+
+
+def settings_of(**flags: Any) -> Settings:  # noqa: ANN401 (pydantic checks them)
+    """Settings for a command: flags that were given, then environment, then file, then defaults.
+
+    ``flags`` are named ``section__field``; one that is None was not given.
+    """
+    given: dict[str, Any] = {}
+    for name, value in flags.items():
+        if value is None:
+            continue
+        *sections, field = name.split("__")
+        place = given
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[field] = value
+    return load_settings(**given)
+
+
+def run_app(app: Callable[[], None]) -> None:
+    """Run the command line: a PaywardenError ends as a message and exit 1, Ctrl-C as exit 130, without a traceback."""
+    try:
+        app()
+    except PaywardenError as error:
+        err.print(f"[bold red]error[/]: {error}", highlight=False, soft_wrap=True)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,52 @@
+"""`paywarden features`: what is computed."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+
+from paywarden import wiring
+from paywarden.cli.console import out, settings_of
+from paywarden.features.duplicates import ROUTING
+from paywarden.features.engine import Engine
+from paywarden.features.feature import Feature
+from paywarden.features.request import REQUEST_FEATURES
+from paywarden.features.windows import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+
+app = typer.Typer(help="The feature catalogue.", no_args_is_help=True)
+
+
+@app.command()
+def show() -> None:
+    """Print every feature with its entity, window, tile resolution and meaning, and the bytes of state an entity.
+
+    Example: [bold]paywarden features show[/]
+    """
+    catalogue = wiring.catalogue(settings_of())
+    engine = Engine(catalogue)
+    table = Table(title=f"{len(catalogue.names)} features", title_justify="left")
+    for column in ("feature", "entity", "window", "tile", "meaning"):
+        table.add_column(column, no_wrap=column == "feature")
+    for entity in catalogue.entities:
+        for feature in catalogue.of(entity):
+            table.add_row(feature.name, feature.entity, *_window(feature), feature.meaning)
+        table.add_section()
+    for request in REQUEST_FEATURES:
+        table.add_row(request.name, "request", "", "", request.meaning)
+    out.print(table)
+    sizes = ", ".join(f"{name} {8 * engine.words(name):,} bytes" for name in (*catalogue.entities, ROUTING))
+    out.print(f"state a key: {sizes}")
+    out.print(f"state layout {engine.digest[:16]}, feature contract {catalogue.contract().digest[:16]}")
+
+
+def _window(feature: Feature) -> tuple[str, str]:
+    if feature.window is None:
+        return "", ""
+    return feature.window.name, _span(feature.window.tile_ms)
+
+
+def _span(milliseconds: int) -> str:
+    for unit, size in (("d", DAY_MS), ("h", HOUR_MS), ("min", MINUTE_MS)):
+        if milliseconds % size == 0:
+            return f"{milliseconds // size} {unit}"
+    return f"{milliseconds / SECOND_MS:g} s"

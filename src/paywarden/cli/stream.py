@@ -1,0 +1,83 @@
+"""`paywarden stream`: decisions on live transactions."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paywarden import wiring
+from paywarden.cli.console import err, settings_of
+from paywarden.features.manifest import BatchManifest, BatchOutcome
+
+app = typer.Typer(help="The Spark stream: transactions in, decisions out.", no_args_is_help=True)
+
+READY = "the stream is running"
+_POLL_SECONDS = 0.2
+
+
+@app.command()
+def run(
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
+    directory: Annotated[Path | None, typer.Option(help="Checkpoint, manifests and identity of the stream.")] = None,
+    max_offsets: Annotated[int | None, typer.Option(help="At most so many records a micro-batch.")] = None,
+    takeover: Annotated[bool, typer.Option("--takeover", help="Take the lease from a stream that is dead.")] = False,
+    until_idle: Annotated[float | None, typer.Option(help="End after so many seconds without a record.")] = None,
+) -> None:
+    """Run the stream until SIGTERM or Ctrl-C; the micro-batch under way is finished first.
+
+    It starts where its checkpoint stands; a new one where the state build ended, else at Kafka's beginning. The
+    champion is looked up between micro-batches. A line a batch says rows, speed, latency, lag and alerts.
+
+    Example: [bold]paywarden stream run --max-offsets 20000[/]
+    """
+    settings = settings_of(
+        kafka__bootstrap_servers=bootstrap_servers,
+        stream__directory=directory,
+        stream__max_offsets_per_batch=max_offsets,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    progress = _Progress(wiring.lag_of(settings), wiring.stream_directory(settings) / "progress.jsonl")
+    with wiring.stream(settings, progress, warn=_warn, takeover=takeover) as running:
+        err.print(READY)
+        while not stop.is_set() and not running.failed:
+            stop.wait(_POLL_SECONDS)
+            if until_idle is not None and running.idle_seconds > until_idle:
+                break
+        err.print("stopping after the present batch")
+        running.finish()
+
+
+def _warn(text: str) -> None:
+    err.print(f"[yellow]warning[/]: {text}", highlight=False)
+
+
+class _Progress:
+    """A line a batch for people, and the same as JSON for programs."""
+
+    def __init__(self, lag_of: wiring.LagOf, path: Path) -> None:
+        self._lag_of = lag_of
+        self._path = path
+
+    def __call__(self, manifest: BatchManifest, outcome: BatchOutcome, seconds: float) -> None:
+        lag = self._lag_of(manifest)
+        entry = {"batch": manifest.batch, "rows": outcome.inputs, "seconds": seconds, "lag": lag, **asdict(outcome)}
+        with self._path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        speed = f"{outcome.inputs / seconds:,.0f} rows/s" if seconds else ""
+        latency = ""
+        if outcome.latency_p50_ms is not None and outcome.latency_p99_ms is not None:
+            latency = f", p50 {outcome.latency_p50_ms / 1000:.2f} s, p99 {outcome.latency_p99_ms / 1000:.2f} s"
+        err.print(
+            f"batch {manifest.batch}: {outcome.inputs:,} rows in {seconds:.2f} s, {speed}{latency}, lag {lag:,}, "
+            f"{outcome.alerts:,} alerts, {outcome.dead_letters:,} dead letters, model {manifest.bundle_version}",
+            highlight=False,
+            soft_wrap=True,
+        )

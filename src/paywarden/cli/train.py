@@ -1,0 +1,53 @@
+"""`paywarden train`: lake to registered model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from paywarden import wiring
+from paywarden.cli.console import err, out, settings_of
+from paywarden.evaluation.metrics import Metrics
+from paywarden.jobs.train import read_history, train_and_register
+
+
+def train(
+    lake: Annotated[str | None, typer.Option(help="The lake's path or s3:// URL.")] = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
+    label_delay_days: Annotated[float, typer.Option(help="After how many days an unlabelled payment is genuine.")] = 7,
+    train_days: Annotated[int | None, typer.Option(help="Train on the last so many days [default: all].")] = None,
+    alias: Annotated[str, typer.Option(help="The alias to give the new version; empty for none.")] = "champion",
+) -> None:
+    """Replay the lake into features, train, calibrate, choose thresholds, and register the model in MLflow.
+
+    The split is by time: train, a gap as long as the label delay, validation, a gap, test.
+
+    Example: [bold]paywarden train --label-delay-days 7 --alias challenger[/]
+    """
+    settings = settings_of(lake__path=lake, mlflow__tracking_uri=tracking_uri)
+    history = read_history(wiring.lake(settings), settings.kafka.topics.transactions, settings.kafka.topics.labels)
+    trained = train_and_register(
+        history,
+        wiring.catalogue(settings),
+        wiring.registry(settings),
+        wiring.training_settings(settings),
+        label_delay_days=label_delay_days,
+        train_days=train_days,
+        alias=alias or None,
+        reasons=wiring.reasons(wiring.catalogue(settings)),
+        say=lambda text: err.print(text, highlight=False),
+    )
+    out.print(metrics_table(trained.result.test, f"version {trained.version} on its test window"))
+
+
+def metrics_table(metrics: Metrics, title: str) -> Table:
+    """A metric a row."""
+    table = Table("figure", "value", title=title, title_justify="left")
+    for name, value in metrics.to_dict().items():
+        if isinstance(value, float):
+            table.add_row(name, f"{value:.4f}")
+        elif isinstance(value, int):
+            table.add_row(name, f"{value:,}")
+    return table

@@ -1,0 +1,315 @@
+"""From settings to working parts: the only file that knows both settings and adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from paywarden.adapters.kafka.admin import end_offsets, ensure_topics, ping
+from paywarden.adapters.kafka.connection import KafkaConnection
+from paywarden.adapters.kafka.producer import KafkaEventProducer
+from paywarden.adapters.kafka.source import KafkaSource
+from paywarden.adapters.lake.delta_lake import DeltaLake
+from paywarden.adapters.local import ivy
+from paywarden.adapters.local.java import require_java
+from paywarden.adapters.local.manifest_files import ManifestFiles
+from paywarden.adapters.mlflow.registry import MlflowRegistry
+from paywarden.adapters.state.lmdb_store import open_lmdb
+from paywarden.adapters.state.redis_store import open_redis
+from paywarden.clock import system_clock
+from paywarden.errors import ConfigurationError
+from paywarden.events.currency import CurrencyTable, DatedRate
+from paywarden.events.limits import DEFAULT_LIMITS
+from paywarden.events.mapped_data import MappedData, read_events
+from paywarden.events.mapping import Mapping
+from paywarden.events.schema import EventSchema
+from paywarden.features.catalogue import Catalogue, core_catalogue
+from paywarden.features.engine import Engine
+from paywarden.features.manifest import BatchManifest, BatchOutcome
+from paywarden.features.state import OpenStore
+from paywarden.features.windows import DAY_MS
+from paywarden.jobs.serving import ServingModels
+from paywarden.jobs.stream import StreamJob, begin_stream
+from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
+from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
+from paywarden.settings import Settings
+from paywarden.training.thresholds import AlertBudget
+from paywarden.training.trainer import TrainingSettings
+
+if TYPE_CHECKING:
+    from paywarden.adapters.spark.stream import RunningStream
+
+LagOf = Callable[[BatchManifest], int]
+Report = Callable[[BatchManifest, BatchOutcome, float], None]
+
+
+def event_schema(settings: Settings) -> EventSchema:
+    """The entities and extras that transactions may bear."""
+    events = settings.events
+    return EventSchema(events.entities, events.extra_numbers, events.extra_categories)
+
+
+def currency_table(settings: Settings) -> CurrencyTable:
+    """The dated conversion into the base currency."""
+    rates = {
+        code: [DatedRate(_midnight_ms(rate.valid_from), rate.rate) for rate in dated]
+        for code, dated in settings.events.rates.items()
+    }
+    return CurrencyTable(settings.events.base_currency, rates)
+
+
+def catalogue(settings: Settings) -> Catalogue:
+    """The features of the declared entities."""
+    return core_catalogue(settings.events.entities)
+
+
+def kafka(settings: Settings) -> KafkaConnection:
+    """The cluster."""
+    return KafkaConnection(settings.kafka.bootstrap_servers, settings.kafka.security())
+
+
+def kafka_source(settings: Settings, *, headers: bool = False) -> KafkaSource:
+    """The cluster, read by offsets."""
+    return KafkaSource(kafka(settings), headers)
+
+
+def kafka_sink(settings: Settings) -> KafkaEventProducer:
+    """Acknowledged delivery to the cluster."""
+    return KafkaEventProducer(kafka(settings))
+
+
+def make_topics(settings: Settings) -> tuple[str, ...]:
+    """Create the topics that are missing; their names."""
+    names = settings.kafka.topics.model_dump().values()
+    return ensure_topics(kafka(settings), dict.fromkeys(names, settings.kafka.partitions))
+
+
+def lake(settings: Settings) -> DeltaLake:
+    """The lake."""
+    options = {name: value.get_secret_value() for name, value in settings.lake.storage_options.items()}
+    return DeltaLake(settings.lake.path, options)
+
+
+def archive_columns(settings: Settings) -> dict[str, Callable[[pa.Table], pa.Table]]:
+    """What is archived, by topic, and how it is laid out."""
+    schema, topics = event_schema(settings), settings.kafka.topics
+    return {
+        topics.transactions: transaction_columns(schema, currency_table(settings), DEFAULT_LIMITS),
+        topics.labels: label_columns(schema, DEFAULT_LIMITS),
+        topics.predictions: raw_columns,
+        topics.outcomes: raw_columns,
+        topics.dead_letters: raw_columns,
+        topics.manifests: raw_columns,
+    }
+
+
+def open_store(settings: Settings) -> OpenStore:
+    """The recipe that opens the online state in any process."""
+    state = settings.state
+    if state.backend == "lmdb":
+        return open_lmdb(state.path, state.shards)
+    if state.redis_url is None:
+        raise ConfigurationError(
+            "state.backend is redis, but state.redis_url is not set; set it to redis://host:port/0"
+        )
+    return open_redis(state.redis_url.get_secret_value(), "paywarden", state.shards)
+
+
+def manifests(settings: Settings) -> ManifestFiles:
+    """The stream's manifests."""
+    return ManifestFiles(settings.stream.manifests)
+
+
+def registry(settings: Settings) -> MlflowRegistry:
+    """The model registry."""
+    return MlflowRegistry(settings.mlflow.tracking_uri, settings.mlflow.experiment, settings.mlflow.model_name)
+
+
+def training_settings(settings: Settings) -> TrainingSettings:
+    """How models are trained here."""
+    policy = settings.policy
+    return TrainingSettings(budget=AlertBudget(policy.alerts_per_day, decline_precision=policy.decline_precision))
+
+
+def serving_models(settings: Settings, engine: Engine, warn: Callable[[str], None]) -> ServingModels:
+    """The champion and every model that a manifest names, kept beside the stream's checkpoint."""
+    return ServingModels(registry(settings), engine, stream_directory(settings) / "bundles", warn)
+
+
+def stream_directory(settings: Settings) -> Path:
+    """Where the stream keeps its checkpoint, identity and bundles."""
+    return settings.stream.directory
+
+
+def lag_of(settings: Settings) -> LagOf:
+    """A function that says how many input records Kafka holds beyond a manifest."""
+    connection = kafka(settings)
+
+    def lag(manifest: BatchManifest) -> int:
+        ends = end_offsets(connection, sorted({span.topic for span in manifest.ranges}))
+        return sum(ends[span.topic][span.partition] - span.end for span in manifest.ranges)
+
+    return lag
+
+
+@contextmanager
+def stream(
+    settings: Settings, report: Report, warn: Callable[[str], None], *, takeover: bool = False
+) -> Iterator[RunningStream]:
+    """A running stream; leaving the context stops Spark and gives the lease back."""
+    # Spark is imported only by what runs it: every other command starts in half the time.
+    from paywarden.adapters.spark.decide_step import OutputTopics
+    from paywarden.adapters.spark.parse_step import ParseStep
+    from paywarden.adapters.spark.session import spark_session
+    from paywarden.adapters.spark.stream import SparkStream
+
+    engine, topics, connection = Engine(catalogue(settings)), settings.kafka.topics, kafka(settings)
+    models = serving_models(settings, engine, warn)
+    models.champion()
+    store = open_store(settings)()
+    source = kafka_source(settings)
+    directory = stream_directory(settings)
+    identity, lease = begin_stream(
+        directory / "identity.json",
+        store,
+        engine.digest,
+        manifests(settings),
+        lambda: source.earliest_offsets([topics.transactions, topics.labels]),
+        takeover=takeover,
+    )
+    session = None
+    try:
+        session = spark_session(
+            "paywarden",
+            ivy.ensure_jars(ivy.SPARK_KAFKA, settings.cache_dir),
+            master=settings.stream.master,
+            options=settings.stream.spark_options,
+        )
+        with kafka_sink(settings) as sink:
+            job = StreamJob(
+                engine=engine,
+                stream_epoch=identity.stream_epoch,
+                store=store,
+                lease=lease,
+                manifests=manifests(settings),
+                models=models,
+                publish=_ManifestPublisher(sink, topics.manifests),
+                report=report,
+                clock=system_clock,
+            )
+            query = SparkStream(
+                session=session,
+                kafka_options=connection.spark_options(),
+                parse=ParseStep(
+                    event_schema(settings), currency_table(settings), DEFAULT_LIMITS, topics.labels, store.shards
+                ),
+                catalogue=engine.catalogue,
+                open_store=open_store(settings),
+                lease=lease,
+                transactions_topic=topics.transactions,
+                outputs=OutputTopics(topics.predictions, topics.alerts, topics.outcomes, topics.dead_letters),
+                checkpoint=directory / "checkpoint",
+                clock=system_clock,
+                max_offsets_per_batch=settings.stream.max_offsets_per_batch,
+                trigger_seconds=settings.stream.trigger_interval_seconds,
+            ).start(identity.starting, job)
+            yield query
+            query.finish()
+    finally:
+        if session is not None:
+            session.stop()
+        store.release(lease)
+        store.close()
+
+
+class _ManifestPublisher:
+    """Sends manifests on their way to the lake, acknowledged before the batch begins."""
+
+    def __init__(self, sink: KafkaEventProducer, topic: str) -> None:
+        self._sink = sink
+        self._topic = topic
+
+    def __call__(self, manifest: BatchManifest) -> None:
+        key = f"{manifest.stream_epoch}".encode()
+        self._sink.send_many(self._topic, [key], [manifest.to_json().encode()])
+        self._sink.flush()
+
+
+def _midnight_ms(day: object) -> int:
+    return int(datetime.fromisoformat(f"{day}").replace(tzinfo=timezone.utc).timestamp() * 1000)
+
+
+def mapped_data(settings: Settings, file: Path, mapping: str) -> MappedData:
+    """A file read through a mapping; the settings' currencies are used where they convert any."""
+    key = settings.events.token_key
+    return read_events(
+        file,
+        Mapping.load(mapping),
+        currencies=currency_table(settings) if settings.events.rates else None,
+        token_key=key.get_secret_value().encode() if key else None,
+    )
+
+
+def days_ms(days: float) -> int:
+    """Days in milliseconds."""
+    return int(days * DAY_MS)
+
+
+def reasons(features: Catalogue) -> ReasonBook:
+    """What alerts say of each feature."""
+    return ReasonBook(templates={name: _template(name, meaning) for name, meaning in features.meanings.items()})
+
+
+def _template(name: str, meaning: str) -> ReasonTemplate:
+    """Words with the value in its unit: money for amounts, per cent for rates."""
+    if "fraud_rate" in name:
+        value = "{percent:.1f} %"
+    elif name == "amount" or any(part in name for part in ("_sum_", "_mean_amount", "_max_")):
+        value = "{money:,.2f}" if "ratio" not in name else "{value:.1f}"
+    else:
+        value = "{value:,.1f}" if "zscore" in name or "ratio" in name else "{value:,.0f}"
+    return ReasonTemplate(name.upper(), f"{meaning}: {value}", f"{meaning}: none yet")
+
+
+def _java(_settings: Settings) -> str:
+    return str(require_java())
+
+
+def _kafka(settings: Settings) -> str:
+    return f"{ping(kafka(settings))} broker(s) at {settings.kafka.bootstrap_servers}"
+
+
+def _lake(settings: Settings) -> str:
+    topics = settings.kafka.topics
+    found = [topic for topic in (topics.transactions, topics.labels) if lake(settings).exists(topic)]
+    return f"{settings.lake.path}: " + (", ".join(found) if found else "empty; `paywarden archive` fills it")
+
+
+def _state(settings: Settings) -> str:
+    if settings.state.backend == "lmdb" and not settings.state.path.exists():
+        return f"{settings.state.path}: none yet; `paywarden state build` or the stream makes it"
+    store = open_store(settings)()
+    try:
+        return f"{settings.state.backend}, newest batch {store.current()}"
+    finally:
+        store.close()
+
+
+def _registry(settings: Settings) -> str:
+    versions = registry(settings).list_versions()
+    return f"{settings.mlflow.tracking_uri}: {len(versions)} version(s) of {settings.mlflow.model_name}"
+
+
+PROBES: dict[str, Callable[[Settings], str]] = {
+    "java": _java,
+    "kafka": _kafka,
+    "lake": _lake,
+    "state": _state,
+    "mlflow": _registry,
+}
+"""What `paywarden check` tries: each says what it found, or raises a PaywardenError with the remedy."""
