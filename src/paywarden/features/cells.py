@@ -10,9 +10,10 @@ import math
 from enum import IntEnum
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from paywarden.features.compiled import compiled
 
 
 class CellKind(IntEnum):
@@ -49,7 +50,7 @@ class Cell(NamedTuple):
         return CELL_WORDS[self.kind]
 
 
-@numba.njit(cache=True)
+@compiled
 def add_cell(kind: int, state: NDArray[np.int64], at: int, value: np.int64) -> None:
     """Add one event's value to the cell at word ``at`` of ``state``, in place."""
     if kind == COUNT:
@@ -68,7 +69,7 @@ def add_cell(kind: int, state: NDArray[np.int64], at: int, value: np.int64) -> N
         state[at + (bit >> 6)] |= np.int64(1) << (bit & 63)
 
 
-@numba.njit(cache=True)
+@compiled
 def merge_cells(
     kind: int, into: NDArray[np.int64], at: int, state: NDArray[np.int64], ring: int, first: int, tiles: int, count: int
 ) -> None:
@@ -91,7 +92,7 @@ def merge_cells(
         slot = slot - 1 if slot > 0 else tiles - 1
 
 
-@numba.njit(cache=True)
+@compiled
 def sketch_estimate(state: NDArray[np.int64], at: int) -> float:
     """Distinct values in a sketch by linear counting; saturates near 3,200.
 

@@ -6,11 +6,11 @@ cursor word, ``size`` hashes and ``size`` arrival times.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.features.catalogue import Memory
+from paywarden.features.compiled import compiled
 from paywarden.features.events import EventBatch, Kind, Verdict
 
 ROUTING = "routing"
@@ -53,7 +53,7 @@ def _ring_words(size: int) -> int:
     return 1 + 2 * size
 
 
-@numba.njit(cache=True)
+@compiled
 def _seen(record: NDArray[np.int64], start: int, size: int, id_hash: int, now: int, ttl_ms: int) -> bool:
     """Whether the ring remembers the hash; if not, it does from now on."""
     for i in range(size):
@@ -67,7 +67,7 @@ def _seen(record: NDArray[np.int64], start: int, size: int, id_hash: int, now: i
     return False
 
 
-@numba.njit(cache=True)
+@compiled
 def _judge(
     states: NDArray[np.int64],
     record_of: NDArray[np.int64],

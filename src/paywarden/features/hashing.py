@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numba
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from paywarden.features.compiled import compiled
 
 _P1 = np.uint64(0x9E3779B185EBCA87)
 _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -44,12 +45,12 @@ def shards_of(hashes: NDArray[np.uint64], shards: int) -> NDArray[np.int32]:
     return ((hashes >> np.uint64(32)) * np.uint64(shards) >> np.uint64(32)).astype(np.int32)
 
 
-@numba.njit(cache=True)
+@compiled
 def _rotate(value: np.uint64, bits: int) -> np.uint64:
     return (value << np.uint64(bits)) | (value >> np.uint64(64 - bits))
 
 
-@numba.njit(cache=True)
+@compiled
 def _word(data: NDArray[np.uint8], at: int, width: int) -> np.uint64:
     word = np.uint64(0)
     for i in range(width):
@@ -57,12 +58,12 @@ def _word(data: NDArray[np.uint8], at: int, width: int) -> np.uint64:
     return word
 
 
-@numba.njit(cache=True)
+@compiled
 def _round(lane: np.uint64, word: np.uint64) -> np.uint64:
     return _rotate(lane + word * _P2, 31) * _P1
 
 
-@numba.njit(cache=True)
+@compiled
 def _hash_span(data: NDArray[np.uint8], start: int, stop: int) -> np.uint64:
     length = stop - start
     at = start
@@ -94,7 +95,7 @@ def _hash_span(data: NDArray[np.uint8], start: int, stop: int) -> np.uint64:
     return h ^ (h >> np.uint64(32))
 
 
-@numba.njit(cache=True)
+@compiled
 def _hash_spans(data: NDArray[np.uint8], bounds: NDArray[np.int64]) -> NDArray[np.uint64]:
     hashes = np.empty(bounds.size - 1, dtype=np.uint64)
     for i in range(hashes.size):

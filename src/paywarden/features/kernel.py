@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.features.cells import CELL_WORDS, CellKind, add_cell, merge_cells
+from paywarden.features.compiled import compiled
 from paywarden.features.results import finalise
 
 _CELL_WORDS = np.array([CELL_WORDS[int(kind)] for kind in CellKind], dtype=np.int64)
@@ -16,13 +16,13 @@ _TRANSACTIONS, _FRAUD_LABELS = 0, 1
 _KIND, _COLUMN, _CLOCK, _TILE_MS, _TILES, _OFFSET, _FIRST_SPAN, _END_SPAN = range(8)
 
 
-@numba.njit(cache=True)
+@compiled
 def is_idle(record: NDArray[np.int64], as_of: int, ttl_ms: int) -> bool:
     """Whether the record is older than its time to live, so that it reads as empty."""
     return as_of - max(record[_TRANSACTIONS], record[_FRAUD_LABELS]) > ttl_ms
 
 
-@numba.njit(cache=True)
+@compiled
 def _merge_window_tiles(
     record: NDArray[np.int64],
     as_of: int,
@@ -58,7 +58,7 @@ def _merge_window_tiles(
             before = at
 
 
-@numba.njit(cache=True)
+@compiled
 def read_record(
     record: NDArray[np.int64],
     as_of: int,
@@ -85,7 +85,7 @@ def read_record(
         out[f] = np.float32(value)
 
 
-@numba.njit(cache=True)
+@compiled
 def _advance(record: NDArray[np.int64], clock: int, as_of: int, blocks: NDArray[np.int64]) -> None:
     """Move the clock of a record to ``as_of`` if that is later, clearing the tiles that fall out of each ring."""
     latest = record[clock]
@@ -105,7 +105,7 @@ def _advance(record: NDArray[np.int64], clock: int, as_of: int, blocks: NDArray[
             record[start : start + words] = 0
 
 
-@numba.njit(cache=True)
+@compiled
 def observe_event(
     record: NDArray[np.int64],
     clock: int,
@@ -129,7 +129,7 @@ def observe_event(
             add_cell(kind, record, offset + (tile % tiles) * words, values[blocks[b, _COLUMN]])
 
 
-@numba.njit(cache=True)
+@compiled
 def fold_events(
     states: NDArray[np.int64],
     record_of: NDArray[np.int64],

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from enum import IntEnum
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.features.cells import sketch_estimate
+from paywarden.features.compiled import compiled
 
 
 class Result(IntEnum):
@@ -36,7 +36,7 @@ RATE_STRENGTH = 10.0
 _EXACT_BELOW = 2.0**61
 
 
-@numba.njit(cache=True)
+@compiled
 def finalise(  # noqa: PLR0911 (one return a result)
     result: int, merged: NDArray[np.int64], a: int, b: int, c: int, value: float, seconds_since_last: float
 ) -> float:
@@ -61,7 +61,7 @@ def finalise(  # noqa: PLR0911 (one return a result)
     return seconds_since_last
 
 
-@numba.njit(cache=True)
+@compiled
 def _zscore(count: int, total: int, squares: int, value: float) -> float:
     # Two amounts say nothing of a spread; three equal ones have none.
     if count < 3:
