@@ -81,7 +81,7 @@ def demo(
 
 def _world(live_days: int, history_days: int = 90) -> DemoSource:
     """A simulated world: its first days as history, the following ones live."""
-    world = World(seed=1, cards=1_500, merchants=400)
+    world = World(seed=1, cards=2_000, merchants=700)
     stream = arrivals(world.days(0, history_days + live_days), drain=False)
     days = list(stream)
     truth = pa.concat_tables([day.truth for day in world.days(history_days - 1, history_days + live_days)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +10,9 @@ import typer
 from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
 from paywarden.cli.train import metrics_table
-from paywarden.evaluation.report import ReportedWindow, write_report
+from paywarden.evaluation.report import write_report
 from paywarden.features.catalogue import core_catalogue
-from paywarden.jobs.train import History, replayed_dataset, split_of
+from paywarden.jobs.train import History, replayed_dataset, split_of, windows_of
 from paywarden.training.trainer import train
 
 
@@ -39,12 +38,8 @@ def evaluate(
     )
     split = split_of(dataset, train_days)
     err.print("training")
-    result = train(dataset, split, replace(wiring.training_settings(settings)), reasons=wiring.reasons(catalogue))
-    windows = {
-        "validation": ReportedWindow(result.validation, result.validation_predictions),
-        "test": ReportedWindow(result.test, result.test_predictions),
-    }
+    result = train(dataset, split, wiring.training_settings(settings), reasons=wiring.reasons(catalogue))
     facts = {"bundle": result.bundle.digest, "features": len(result.bundle.feature_names), "split": split.to_dict()}
-    paths = write_report(directory, f"Paywarden on {file.name}", windows, facts)
+    paths = write_report(directory, f"Paywarden on {file.name}", windows_of(result), facts)
     out.print(metrics_table(result.test, "the test window"))
     out.print("written: " + ", ".join(str(path) for path in paths), highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
@@ -15,13 +16,14 @@ app = typer.Typer(help="Registered models and their aliases.", no_args_is_help=T
 
 @app.command("list")
 def list_models() -> None:
-    """List the registered versions, newest first, with their aliases and test figures.
+    """List the registered versions, newest first, with their aliases.
 
     Example: [bold]paywarden models list[/]
     """
-    table = Table("version", "aliases", "bundle", "test AP", "registered (UTC)")
+    table = Table("version", "aliases", "bundle", "registered (UTC)")
     for model in wiring.registry(settings_of()).list_versions():
-        table.add_row(*wiring.model_row(model))
+        registered = datetime.fromtimestamp(model.created_at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
+        table.add_row(str(model.version), ", ".join(model.aliases), model.bundle_digest[:12], registered)
     out.print(table)
 
 
@@ -32,12 +34,23 @@ def show(version: Annotated[str, typer.Argument(help="A version or an alias.")] 
     Example: [bold]paywarden models show champion[/]
     """
     bundle = wiring.registry(settings_of()).get(version)
-    out.print_json(data=wiring.bundle_summary(bundle))
+    out.print_json(
+        data={
+            "digest": bundle.digest,
+            "features": list(bundle.feature_names),
+            "feature_contract": bundle.contract_digest,
+            "state_layout": bundle.state_layout_digest,
+            "policy": bundle.policy.to_dict(),
+            "data_versions": dict(bundle.data_versions),
+            "training": dict(bundle.training),
+            "metrics": dict(bundle.metrics),
+        }
+    )
 
 
 @app.command()
 def promote(
-    version: Annotated[str, typer.Argument(help="The version to serve.")],
+    version: Annotated[int, typer.Argument(help="The version to serve.")],
     alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
 ) -> None:
     """Point an alias at a version; a running stream takes a new champion up between two micro-batches.

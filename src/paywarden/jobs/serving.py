@@ -15,10 +15,10 @@ from paywarden.scoring.bundle import ModelBundle
 class Registry(Protocol):
     """The model registry, as far as serving needs it."""
 
-    def champion(self) -> tuple[str, str]:
+    def champion(self) -> tuple[int, str]:
         """Version and bundle digest of the champion: a cheap look."""
 
-    def get(self, version: str) -> ModelBundle:
+    def get(self, reference: str | int) -> ModelBundle:
         """The verified bundle of a version."""
 
 
@@ -52,7 +52,7 @@ class ServingModels:
         try:
             version, digest = self._registry.champion()
             if self._served is None or self._served.bundle.digest != digest:
-                self._served = self.exact(version, digest)
+                self._served = self.exact(str(version), digest)
         except (RegistryError, BundleError) as error:
             if self._served is None:
                 raise

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from paywarden.errors import DataError
+from paywarden.evaluation.report import ReportedWindow, write_report
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.engine import Engine
@@ -31,15 +34,21 @@ class Lake(Protocol):
         """All rows of a version."""
 
 
+class Registered(Protocol):
+    """A version in the registry."""
+
+    @property
+    def version(self) -> int:
+        """Its number."""
+
+
 class Registry(Protocol):
     """Where models are logged and registered."""
 
-    def log_and_register(
-        self, result: TrainingResult, *, params: Mapping[str, Any], data_versions: Mapping[str, int | str]
-    ) -> str:
-        """The new version."""
+    def log_and_register(self, result: TrainingResult, *, plots: Sequence[Path]) -> Registered:
+        """The new version, with the files of its report."""
 
-    def set_alias(self, alias: str, version: str) -> None:
+    def set_alias(self, alias: str, version: int) -> None:
         """Point an alias at a version."""
 
 
@@ -56,7 +65,7 @@ class History:
 class Trained:
     """A registered version and how it came about."""
 
-    version: str
+    version: int
     result: TrainingResult
     split: TimeSplit
 
@@ -96,6 +105,14 @@ def split_of(dataset: Dataset, train_days: int | None = None) -> TimeSplit:
     return choose_split(int(dataset.occurred_at.min()), dataset.as_of, dataset.label_delay_ms, train_days)
 
 
+def windows_of(result: TrainingResult) -> dict[str, ReportedWindow]:
+    """The windows of a report."""
+    return {
+        "validation": ReportedWindow(result.validation, result.validation_predictions),
+        "test": ReportedWindow(result.test, result.test_predictions),
+    }
+
+
 def train_and_register(
     history: History,
     catalogue: Catalogue,
@@ -119,7 +136,9 @@ def train_and_register(
     say(f"training on {split.train.days:.0f} days, validating on {split.validation.days:.0f}, testing on "
         f"{split.test.days:.0f}")  # fmt: skip
     result = train(dataset, split, settings, data_versions=history.versions, reasons=reasons)
-    version = registry.log_and_register(result, params=settings.to_dict(), data_versions=history.versions)
+    with TemporaryDirectory(prefix="paywarden-report-") as directory:
+        plots = write_report(Path(directory), "Training report", windows_of(result))
+        version = registry.log_and_register(result, plots=plots).version
     if alias:
         registry.set_alias(alias, version)
     say(f"registered version {version}" + (f" as {alias}" if alias else ""))

@@ -38,8 +38,9 @@ class LmdbStateStore:
     def __init__(
         self, path: str | Path, shards: int, *, read_only: bool = False, map_size: int = DEFAULT_MAP_SIZE
     ) -> None:
+        record.check_shards(shards)
         self._path = Path(path)
-        self._shards = record.checked_shards(shards)
+        self._shards = shards
         self._read_only = read_only
         if read_only and not (self._path / "meta" / "data.mdb").exists():
             raise StateStoreError(f"{self._path} holds no state. Check the path, or start the stream that writes it.")

@@ -114,11 +114,10 @@ def undo_prefix(entity: str) -> bytes:
     return entity.encode() + b"\0"
 
 
-def checked_shards(shards: int) -> int:
-    """``shards``, or :class:`StateStoreError` where a store cannot have so many."""
+def check_shards(shards: int) -> None:
+    """Raise :class:`StateStoreError` for a number of shards that no store can have."""
     if shards < 1:
         raise StateStoreError(f"a state store needs at least one shard, not {shards}.")
-    return shards
 
 
 def check_keys(entity: str, keys: Sequence[bytes]) -> None:

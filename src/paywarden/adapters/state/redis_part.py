@@ -14,7 +14,6 @@ from paywarden.adapters.state.redis_server import RedisServer
 from paywarden.errors import StateStoreError
 from paywarden.features.state import BatchTag, Lease
 
-
 _NO_LEASE = Lease("", 0)
 _NO_BATCH = BatchTag(0, 0)
 

@@ -52,6 +52,7 @@ class RedisShard(RedisPart):
 
     def delete_where(self, lease: Lease, entity: str, words: int, idle: Callable[[Words], NDArray[np.bool_]]) -> int:
         """How many records were deleted, those that ``idle`` names; before-images of the batch begun last are kept."""
+        self.control().check_lease(lease, self.place)
         deleted = 0
         for keys, records in self._chunks(entity, words):
             gone = np.flatnonzero(idle(record.states_of(b"".join(records), words))).tolist()

@@ -43,10 +43,11 @@ class RedisStateStore:
     ) -> None:
         if not namespace or set(namespace) & set("{}"):
             raise StateStoreError(f"the Redis namespace {namespace!r} must be a name without braces.")
+        record.check_shards(shards)
         self._read_only = read_only
         self._server = RedisServer(client_or_url)
         self._meta = RedisMeta(self._server, namespace)
-        self._parts = [RedisShard(self._server, namespace, shard) for shard in range(record.checked_shards(shards))]
+        self._parts = [RedisShard(self._server, namespace, shard) for shard in range(shards)]
         try:
             if not read_only:
                 self._meta.make(shards)

@@ -31,7 +31,7 @@ def test_the_trees_after_the_best_round_are_dropped(examples):
     validation = examples[1]
     reached = average_precision(validation.target, fitted.booster.predict_margin(validation.features))
     assert reached == pytest.approx(max(curve), abs=1e-6)  # XGBoost keeps six digits
-    assert reached > 0.7
+    assert reached > 0.6
 
 
 def test_without_early_stopping_every_round_is_kept(examples):
