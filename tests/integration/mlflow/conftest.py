@@ -1,5 +1,7 @@
 """A real MLflow server for the session, and a small training result to register in it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -73,6 +75,4 @@ def result():
 @pytest.fixture(scope="session")
 def other_result(result):
     """The same model under another policy: another digest."""
-    from dataclasses import replace
-
     return replace(result, bundle=result.bundle.with_policy(Policy(3.25)))

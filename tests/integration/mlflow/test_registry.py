@@ -177,6 +177,7 @@ def test_a_run_that_is_killed_leaves_the_champion_and_no_version(registry, mlflo
     assert registry.champion() == (1, result.bundle.digest)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLAlchemy, from within MLflow
 def test_a_model_may_live_in_a_file_without_a_server(tmp_path, result):
     registry = MlflowRegistry(f"sqlite:///{tmp_path / 'mlflow.db'}", "nightly", "fraud")
     with pytest.MonkeyPatch.context() as patch:
