@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ class DemoView:
         facts = truth.to_pydict()
         self._truth = dict(zip(facts["transaction_id"], facts["is_fraud"], strict=True))
         self._platform = platform
+        self._began = time.monotonic()
         self._sent = Produced(0, 0)
         self._alerts: deque[dict[str, Any]] = deque(maxlen=_ROWS)
         self._caught = self._seen = 0
@@ -39,7 +41,7 @@ class DemoView:
 
     def step(self, text: str) -> None:
         """A step begins."""
-        err.print(f"[bold cyan]▸[/] {text}")
+        err.print(f"[bold cyan]▸[/] [dim]{time.monotonic() - self._began:4.0f} s[/] {text}", highlight=False)
 
     def progress(self, done: Produced) -> None:
         """So many events were sent."""

@@ -52,7 +52,6 @@ def run(
             if until_idle is not None and running.idle_seconds > until_idle:
                 break
         err.print("stopping after the present batch")
-        running.finish()
 
 
 def _warn(text: str) -> None:

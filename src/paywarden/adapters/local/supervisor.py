@@ -21,29 +21,34 @@ def supervise(command: list[str]) -> int:
     server: subprocess.Popen[bytes] | None = None
     asked_to_stop = False
 
-    def send(number: int) -> None:
+    def ask_to_stop() -> None:
+        # Only the server itself: it ends its own children in its own order (Spark's driver needs its JVM to finish).
+        if server is not None:
+            server.terminate()
+
+    def kill_all() -> None:
         if server is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(server.pid, number)
+                os.killpg(server.pid, signal.SIGKILL)
 
-    def pass_on(number: int, _frame: object) -> None:
+    def pass_on(_number: int, _frame: object) -> None:
         nonlocal asked_to_stop
         asked_to_stop = True
-        send(number)
+        ask_to_stop()
 
     def kill_when_alone() -> None:
         while os.read(0, 1):
             pass
-        send(signal.SIGKILL)
+        kill_all()
 
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     if asked_to_stop:  # while there was nobody to tell
-        send(signal.SIGTERM)
+        ask_to_stop()
     threading.Thread(target=kill_when_alone, daemon=True).start()
     status = server.wait()
-    send(signal.SIGKILL)  # workers that the server may have left behind
+    kill_all()  # workers that the server may have left behind
     return status if status >= 0 else 128 - status
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from paywarden.adapters.spark.entity_step import engine_of
 from paywarden.adapters.spark.rows import DEAD, RowSchema, gather, to_events, unpack
+from paywarden.adapters.spark.tally import ALERT, DEAD_LETTER, DECISION, DUPLICATE, LABEL, REPEATED_LABEL
 from paywarden.clock import Clock
 from paywarden.events.dead_letter import dead_letter_headers
 from paywarden.events.decision import (
@@ -46,13 +47,12 @@ OUTPUT = pa.schema(
         ("received_at", pa.int64()),
     ]
 )
-OUTPUT_DDL = (
-    "topic string, key binary, value binary, headers array<struct<key: string, value: binary>>, "
-    "outcome string, latency_ms bigint, received_at bigint"
-)
+"""What the step gives: records for Kafka, and beside them what is tallied."""
+SINK_COLUMNS = ["topic", "key", "value", "headers"]
+OUTPUT_DDL = "topic string, key binary, value binary, headers array<struct<key: string, value: binary>>"
+"""The columns that Spark's Kafka sink takes."""
 
-DECISION, ALERT, DEAD_LETTER = "decision", "alert", "dead_letter"
-OUTCOMES = {Verdict.DUPLICATE: "duplicate", Verdict.LABEL_APPLIED: "label", Verdict.LABEL_REPEATED: "repeated_label"}
+OUTCOMES = {Verdict.DUPLICATE: DUPLICATE, Verdict.LABEL_APPLIED: LABEL, Verdict.LABEL_REPEATED: REPEATED_LABEL}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class DecideStep:
     clock: Clock
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Records for Kafka with their outcome; latency (Kafka timestamp to decision) where there is a decision."""
+        """Records with their outcome (:data:`OUTPUT`), and with latency from Kafka timestamp to decision."""
         for batch in batches:
             table = gather([batch], RowSchema(self.catalogue.entities).arrow)
             scored = pc.equal(table["verdict"], Verdict.SCORED)

@@ -16,29 +16,21 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
-from pyspark import Broadcast
+from pyspark import Accumulator, Broadcast
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from pyspark.sql.streaming.query import StreamingQuery
 
 from paywarden.adapters.spark.checkpoint import TopicOffsets, batch_ranges
-from paywarden.adapters.spark.decide_step import (
-    ALERT,
-    DEAD_LETTER,
-    DECISION,
-    OUTCOMES,
-    OUTPUT_DDL,
-    DecideStep,
-    OutputTopics,
-)
+from paywarden.adapters.spark.decide_step import OUTPUT_DDL, SINK_COLUMNS, DecideStep, OutputTopics
 from paywarden.adapters.spark.entity_step import EntityStep
 from paywarden.adapters.spark.parse_step import ParseStep
 from paywarden.adapters.spark.rows import INPUT_COLUMNS
+from paywarden.adapters.spark.tally import Counts, count_records, new_tally, outcome_of
 from paywarden.clock import Clock
 from paywarden.errors import ContractMismatch, Fenced, PaywardenError, StaleWriter, StateStoreError, StreamError
 from paywarden.features.catalogue import Catalogue
-from paywarden.features.events import Verdict
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import Lease, OpenStore
 
@@ -66,6 +58,7 @@ class RunningStream:
         self._idle.set()
         self._idle_since = clock()
         self._error: PaywardenError | None = None
+        self._finished = False
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -91,7 +84,10 @@ class RunningStream:
         return (self._clock() - self._idle_since) / 1000 if self._idle.is_set() else 0.0
 
     def finish(self) -> None:
-        """Stop between two batches. Raises what stopped the stream, if it ended by itself."""
+        """Stop between two batches, once. Raises what stopped the stream, if it ended by itself."""
+        if self._finished:
+            return
+        self._finished = True
         if self.failed:
             raise self._error or StreamError(f"the stream ended: {self.query.exception()}")
         self._idle.wait()
@@ -148,21 +144,24 @@ class SparkStream:
 
     def _execute(self, records: DataFrame, manifest: BatchManifest, files: Mapping[str, bytes]) -> BatchOutcome:
         shared = self.session.sparkContext.broadcast(dict(files))
-        observation = Observation(f"batch-{manifest.stream_epoch}-{manifest.batch}")
+        tally = new_tally(self.session.sparkContext)
         try:
-            decided = self._decided(records, manifest, _Broadcast(shared)).observe(observation, *_metrics())
-            try:
-                decided.select("topic", "key", "value", "headers").write.format("kafka").options(
-                    **self.kafka_options, includeHeaders="true"
-                ).save()
-            except PySparkException as error:
-                raise _translated(error) from error
-            return BatchOutcome(**observation.get)
+            self._decided(records, manifest, _Broadcast(shared), tally).write.format("kafka").options(
+                **self.kafka_options, includeHeaders="true"
+            ).save()
+        except PySparkException as error:
+            raise _translated(error) from error
+        else:
+            return outcome_of(tally.value)
         finally:
             shared.unpersist()
 
     def _decided(
-        self, records: DataFrame, manifest: BatchManifest, files: Callable[[], Mapping[str, bytes]]
+        self,
+        records: DataFrame,
+        manifest: BatchManifest,
+        files: Callable[[], Mapping[str, bytes]],
+        tally: Accumulator[Counts],
     ) -> DataFrame:
         inputs = records.withColumn("timestamp", sf.unix_millis("timestamp")).select(*INPUT_COLUMNS)
         rows = inputs.mapInArrow(self.parse, self.parse.rows.spark)
@@ -172,21 +171,24 @@ class SparkStream:
             step = EntityStep(self.catalogue, entity, self.open_store, self.parse.shards, self.lease, manifest.tag)
             if entity == self.catalogue.entities[-1]:
                 # The last fold and the decision share a task: no rows cross between two Python workers.
-                return rows.mapInArrow(FoldAndDecide(step, decide), OUTPUT_DDL)
+                return rows.mapInArrow(FoldAndDecide(step, decide, tally), OUTPUT_DDL)
             rows = rows.mapInArrow(step, step.rows.spark)
         raise AssertionError("a catalogue has at least one entity")
 
 
 @dataclass(frozen=True)
 class FoldAndDecide:
-    """The last fold and the decision in one task, for ``mapInArrow``."""
+    """The last fold and the decision in one task, tallied, for ``mapInArrow``."""
 
     fold: EntityStep
     decide: DecideStep
+    tally: Accumulator[Counts]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Records for Kafka."""
-        return self.decide(self.fold(batches))
+        for records in self.decide(self.fold(batches)):
+            self.tally.add(count_records(records))
+            yield records.select(SINK_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -197,31 +199,6 @@ class _Broadcast:
 
     def __call__(self) -> Mapping[str, bytes]:
         return self.shared.value
-
-
-def _count(outcome: str, name: str) -> Column:
-    return sf.count(sf.when(sf.col("outcome") == outcome, 1)).alias(name)
-
-
-_OUTCOMES = {
-    "decisions": DECISION,
-    "alerts": ALERT,
-    "duplicates": OUTCOMES[Verdict.DUPLICATE],
-    "labels": OUTCOMES[Verdict.LABEL_APPLIED],
-    "repeated_labels": OUTCOMES[Verdict.LABEL_REPEATED],
-    "dead_letters": DEAD_LETTER,
-}
-
-
-def _metrics() -> list[Column]:
-    """What Spark counts while the batch passes, so that no second action is needed."""
-    latency = sf.col("latency_ms")
-    return [
-        *(_count(outcome, name) for name, outcome in _OUTCOMES.items()),
-        sf.percentile_approx(latency, 0.5).alias("latency_p50_ms"),
-        sf.percentile_approx(latency, 0.99).alias("latency_p99_ms"),
-        sf.max("received_at").alias("latest_received_at"),
-    ]
 
 
 def _translated(error: PySparkException) -> PaywardenError:
