@@ -75,7 +75,7 @@ class StaleWriter(StateStoreError):
 
 
 class StreamError(PaywardenError):
-    """The stream could not run a batch. Nothing is lost: correct the cause, start it again, and the batch is retried."""
+    """The stream could not run a batch. Nothing is lost: correct the cause and start it again to retry."""
 
 
 class BundleError(PaywardenError):

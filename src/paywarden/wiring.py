@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -12,12 +14,15 @@ import pyarrow as pa
 
 from paywarden.adapters.kafka.admin import end_offsets, ensure_topics, ping
 from paywarden.adapters.kafka.connection import KafkaConnection
+from paywarden.adapters.kafka.consumer import tail as tail_topics
 from paywarden.adapters.kafka.producer import KafkaEventProducer
 from paywarden.adapters.kafka.source import KafkaSource
 from paywarden.adapters.lake.delta_lake import DeltaLake
 from paywarden.adapters.local import ivy
 from paywarden.adapters.local.java import require_java
 from paywarden.adapters.local.manifest_files import ManifestFiles
+from paywarden.adapters.local.process import ChildProcess
+from paywarden.adapters.local.servers import LocalServers
 from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.adapters.state.lmdb_store import open_lmdb
 from paywarden.adapters.state.redis_store import open_redis
@@ -253,6 +258,22 @@ def mapped_data(settings: Settings, file: Path, mapping: str) -> MappedData:
         currencies=currency_table(settings) if settings.events.rates else None,
         token_key=key.get_secret_value().encode() if key else None,
     )
+
+
+def tail(settings: Settings, topic: str) -> Iterator[pa.Table]:
+    """Everything a topic holds and then what comes; an empty table now and then. Never ends by itself."""
+    return tail_topics(kafka(settings), [topic], from_end=False)
+
+
+def local_servers(settings: Settings, directory: Path) -> LocalServers:
+    """Kafka and MLflow for this machine, not started yet."""
+    return LocalServers(directory, settings.cache_dir)
+
+
+def command_process(name: str, arguments: list[str], log: Path, environment: dict[str, str]) -> ChildProcess:
+    """A `paywarden` command as a child process, not started yet; ``environment`` is added to ours."""
+    command = [sys.executable, "-m", "paywarden.cli.app", *arguments]
+    return ChildProcess(name, command, log, environment={**os.environ, **environment})
 
 
 def days_ms(days: float) -> int:

@@ -16,7 +16,6 @@ from rich.live import Live
 from rich.table import Table
 
 from paywarden import wiring
-from paywarden.adapters.kafka.consumer import tail
 from paywarden.cli.console import err
 from paywarden.cli.local_platform import LocalPlatform
 from paywarden.jobs.produce import Produced
@@ -65,7 +64,7 @@ class DemoView:
 
     def _read(self, stop: threading.Event) -> None:
         settings = self._platform.settings
-        for records in tail(wiring.kafka(settings), [settings.kafka.topics.alerts], from_end=False):
+        for records in wiring.tail(settings, settings.kafka.topics.alerts):
             for value in records["value"].to_pylist():
                 self._add(orjson.loads(value))
             if stop.is_set():

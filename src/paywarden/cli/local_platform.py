@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from paywarden import wiring
-from paywarden.adapters.local import ivy
-from paywarden.adapters.local.broker import LocalBroker
-from paywarden.adapters.local.mlflow_server import LocalMlflowServer
-from paywarden.adapters.local.process import ChildProcess
 from paywarden.cli.stream import READY
 from paywarden.clock import system_clock
 from paywarden.errors import StreamError
@@ -55,7 +48,8 @@ class LocalPlatform:
         self._schema = schema
         self._overrides = overrides
         self._say = say
-        self._stream: ChildProcess | None = None
+        self._servers: wiring.LocalServers | None = None
+        self._stream: wiring.ChildProcess | None = None
         self._last_sent: pa.Table | None = None
         self._trained: Trained | None = None
         self.settings: Settings = load_settings(**overrides)
@@ -65,14 +59,9 @@ class LocalPlatform:
         """Kafka with its topics, and MLflow, are up."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
-        jars = ivy.ensure_jars(ivy.BROKER, self.settings.cache_dir)
-        ivy.ensure_jars(ivy.SPARK_KAFKA, self.settings.cache_dir)
-        self._broker = LocalBroker(self.directory / "kafka", jars)
-        self._mlflow = LocalMlflowServer(self.directory / "mlflow")
-        with ThreadPoolExecutor(2) as pool:
-            for started in [pool.submit(self._broker.start), pool.submit(self._mlflow.start)]:
-                started.result()
-        self.settings = load_settings(**self._located())
+        self._servers = wiring.local_servers(self.settings, self.directory)
+        self._servers.start()
+        self.settings = load_settings(**self._located(self._servers))
         wiring.make_topics(self.settings)
 
     def produce(
@@ -141,9 +130,8 @@ class LocalPlatform:
 
     def start_stream(self) -> None:
         """The stream is running, as `paywarden stream run` in a process of its own."""
-        command = [sys.executable, "-m", "paywarden.cli.app", "stream", "run"]
         log = self.directory / "stream.log"
-        self._stream = ChildProcess("The stream", command, log, environment={**os.environ, **self.environment()})
+        self._stream = wiring.command_process("The stream", ["stream", "run"], log, self.environment())
         self._stream.start()
         self._stream.wait_until(lambda: READY in log.read_text(errors="replace"), _STREAM_START_SECONDS)
 
@@ -197,25 +185,26 @@ class LocalPlatform:
         return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
 
     def environment(self) -> dict[str, str]:
-        """The variables with which any `paywarden` command talks to this platform."""
+        """The variables with which any `paywarden` command talks to this platform; none before it has started."""
+        if self._servers is None:
+            return {}
         return {
             f"PAYWARDEN_{section.upper()}__{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-            for section, fields in self._located().items()
+            for section, fields in self._located(self._servers).items()
             for name, value in fields.items()
         }
 
     def stop(self) -> None:
         """Everything has ended; data stays."""
         self.stop_stream()
-        for server in (getattr(self, "_broker", None), getattr(self, "_mlflow", None)):
-            if server is not None:
-                server.stop()
+        if self._servers is not None:
+            self._servers.stop()
 
-    def _located(self) -> dict[str, dict[str, Any]]:
+    def _located(self, servers: wiring.LocalServers) -> dict[str, dict[str, Any]]:
         """The overrides with where everything is."""
         places: dict[str, dict[str, Any]] = {
-            "kafka": {"bootstrap_servers": self._broker.bootstrap_servers},
-            "mlflow": {"tracking_uri": self._mlflow.tracking_uri},
+            "kafka": {"bootstrap_servers": servers.bootstrap_servers},
+            "mlflow": {"tracking_uri": servers.tracking_uri},
             "lake": {"path": str(self.directory / "lake")},
             "state": {"path": str(self.directory / "state")},
             "stream": {

@@ -203,8 +203,8 @@ def _time_range(columns: Columns, names: Sequence[str]) -> Iterator[Rule]:
 
 
 def _in_future(columns: Columns, name: str, limits: Limits) -> Rule:
-    # Times beyond 2100 are refused before, so the sum cannot overflow where it counts.
-    ahead = _integers(columns[name]) - np.minimum(_integers(columns["received_at"]), LATEST_MS)
+    # Where this overflows, a time is out of range, and that is reported first.
+    ahead = _integers(columns[name]) - _integers(columns["received_at"])
     return Rule(
         ahead > limits.future_tolerance_ms,
         reasons.TIME_IN_FUTURE,

@@ -23,7 +23,7 @@ class Window:
     name: str
 
     def __post_init__(self) -> None:
-        if self.tile_ms <= 0 or self.duration_ms % self.tile_ms:
+        if self.tile_ms <= 0 or self.duration_ms <= 0 or self.duration_ms % self.tile_ms:
             raise ValueError(
                 f"window {self.name}: {self.duration_ms} ms is not a whole number of {self.tile_ms} ms tiles"
             )

@@ -1,0 +1,147 @@
+"""The real Spark steps on a real store against the naive oracle and the replay, value for value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.parity import oracle, streams
+from tests.parity.spark_run import by_place, kafka_records, run_stream
+
+from paywarden.adapters.spark.session import spark_session
+from paywarden.adapters.state.lmdb_store import open_lmdb
+from paywarden.events.currency import CurrencyTable
+from paywarden.events.encoding import encode_labels, encode_transactions
+from paywarden.events.schema import EventSchema
+from paywarden.events.validation import parse_labels, parse_transactions
+from paywarden.features.catalogue import core_catalogue
+from paywarden.features.engine import Engine, keys_of
+from paywarden.features.events import Kind, Verdict, fold_order, from_tables
+from paywarden.features.hashing import hash_strings, shards_of
+from paywarden.features.manifest import batch_numbers
+from paywarden.features.reading import read_vectors
+from paywarden.features.replay import replay
+
+CORE = core_catalogue()
+SCHEMA = EventSchema()
+FOLDED = sum(len(CORE.of(entity)) for entity in CORE.entities)
+
+
+@pytest.fixture(scope="module")
+def spark():
+    # Seven rows an Arrow batch: every key of these streams spans several batches of its task.
+    session = spark_session(
+        "parity", [], master="local[2]", options={"spark.sql.execution.arrow.maxRecordsPerBatch": "7"}
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="module")
+def stream():
+    """Few keys, so that each has a long history."""
+    return _valid(streams.produced(streams.random_stream(11, transactions=300), seed=12))
+
+
+@pytest.fixture(scope="module")
+def wide_stream():
+    """Many keys, so that a batch brings several of them for the first time."""
+    return _valid(streams.produced(streams.random_stream(13, transactions=300, cards=60, merchants=60), seed=14))
+
+
+def _valid(made):
+    """What passes validation, with its Kafka coordinates."""
+    stamps = np.zeros(made.transactions.num_rows, np.int64)
+    values = pa.array(encode_transactions(made.transactions, SCHEMA), pa.binary())
+    transactions = parse_transactions(values, stamps, SCHEMA, CurrencyTable("EUR"))
+    values = pa.array(encode_labels(made.labels, SCHEMA), pa.binary())
+    labels = parse_labels(values, np.zeros(made.labels.num_rows, np.int64), SCHEMA)
+    # What is on the wire is what is replayed: amounts in base currency are derived from it again.
+    kept = [
+        _with_coordinates(parsed.rows, table.take(pa.array(parsed.positions)))
+        for parsed, table in ((transactions, made.transactions), (labels, made.labels))
+    ]
+    assert kept[0].num_rows > 250
+    return replace(made, transactions=kept[0], labels=kept[1])
+
+
+def _with_coordinates(rows, source):
+    for name in ("topic", "partition", "offset"):
+        rows = rows.append_column(name, source[name])
+    return rows
+
+
+def _expected(stream, features, verdicts):
+    places = zip(stream.transactions["partition"].to_pylist(), stream.transactions["offset"].to_pylist(), strict=True)
+    vectors = np.ascontiguousarray(features[:, :FOLDED])
+    return {place: (int(verdict), row.tobytes()) for place, verdict, row in zip(places, verdicts, vectors, strict=True)}
+
+
+@pytest.mark.parametrize(("batches", "shards", "attempts"), [(1, 1, 1), (4, 3, 1), (3, 4, 2)])
+def test_the_stream_folds_as_the_replay_of_its_manifests(spark, stream, tmp_path, batches, shards, attempts):
+    manifests = streams.cut(stream, seed=batches, batches=batches)
+    records = kafka_records(stream.transactions, stream.labels, SCHEMA)
+    result = run_stream(spark, records, manifests, CORE, SCHEMA, tmp_path / "state", shards, attempts)
+    replayed = replay(stream.transactions, stream.labels, CORE, manifests)
+    assert by_place(result, Kind.TRANSACTION) == _expected(stream, replayed.features, replayed.verdicts)
+    served_labels = [verdict for verdict, _ in by_place(result, Kind.LABEL).values()]
+    assert np.array_equal(np.bincount(served_labels, minlength=4), np.bincount(replayed.label_verdicts, minlength=4))
+
+
+def test_the_stream_folds_as_the_oracle_says(spark, stream, tmp_path):
+    manifests = streams.cut(stream, seed=5, batches=3)
+    records = kafka_records(stream.transactions, stream.labels, SCHEMA)
+    result = by_place(run_stream(spark, records, manifests, CORE, SCHEMA, tmp_path / "state", 2), Kind.TRANSACTION)
+    wanted = oracle.replay_naively(stream.transactions, stream.labels, CORE, manifests).outcomes
+    places = zip(stream.transactions["partition"].to_pylist(), stream.transactions["offset"].to_pylist(), strict=True)
+    served = [result[place] for place in places]
+    assert [verdict for verdict, _ in served] == [outcome.verdict for outcome in wanted]
+    names = [feature.name for entity in CORE.entities for feature in CORE.of(entity)]
+    vectors = np.array([np.frombuffer(vector, np.float32) for _, vector in served])
+    naive = np.array([[outcome.features.get(name, np.nan) for name in names] for outcome in wanted], np.float64)
+    np.testing.assert_allclose(vectors, naive, rtol=1e-6)
+
+
+def test_the_read_path_gives_the_vector_that_the_stream_gives_next(spark, wide_stream, tmp_path):
+    stream = wide_stream
+    manifests = sorted(streams.cut(stream, seed=3, batches=2), key=lambda manifest: manifest.batch)
+    records = kafka_records(stream.transactions, stream.labels, SCHEMA)
+    run_stream(spark, records, manifests[:1], CORE, SCHEMA, tmp_path / "state", 2)
+    engine, store = Engine(CORE), open_lmdb(tmp_path / "state", 2)()
+    first = _first_of_their_keys(stream, manifests, batch=2)
+
+    def load(entity, keys):
+        states = np.zeros((len(keys), engine.words(entity)), np.int64)
+        shards = shards_of(hash_strings(keys), 2)
+        for shard in range(2):
+            rows = np.flatnonzero(shards == shard)
+            names = [keys[int(row)].as_py().encode() for row in rows]
+            states[rows] = store.read_many(entity, shard, names, engine.words(entity))
+        return states
+
+    events = from_tables(stream.transactions.take(pa.array(first)), stream.labels.slice(0, 0), CORE.entities)
+    read = read_vectors(engine, events, load)
+    store.close()
+    replayed = replay(stream.transactions, stream.labels, CORE, manifests)
+    assert len(first) >= 5
+    assert (replayed.features[first][:, CORE.names.index("card_count_30d")] > 0).any()
+    np.testing.assert_array_equal(read, replayed.features[first])
+
+
+def _first_of_their_keys(stream, manifests, batch):
+    """Transactions of a batch before which the batch touches none of their keys, so that state is as they find it."""
+    events = from_tables(stream.transactions, stream.labels, CORE.entities)
+    both = pa.concat_tables([t.select(["topic", "partition", "offset"]) for t in (stream.transactions, stream.labels)])
+    numbers = batch_numbers(both, manifests)
+    order = fold_order(events, both["partition"].to_numpy(), both["offset"].to_numpy(), numbers)
+    verdicts = replay(stream.transactions, stream.labels, CORE, manifests).verdicts
+    keys = {entity: keys_of(events.tokens[entity]).record_of for entity in CORE.entities}
+    touched, chosen = set(), []
+    for row in order[numbers[order] == batch]:
+        mine = {(entity, int(record_of[row])) for entity, record_of in keys.items() if record_of[row] >= 0}
+        if row < stream.transactions.num_rows and not mine & touched and verdicts[row] == Verdict.SCORED:
+            chosen.append(int(row))
+        touched |= mine
+    return chosen
