@@ -70,7 +70,7 @@ def read_files(directory: Path) -> dict[str, bytes]:
     files = {}
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         _refuse_name(entry.name)
-        if entry.is_symlink() or not entry.is_file(follow_symlinks=False):
+        if not entry.is_file(follow_symlinks=False):
             raise BundleError(f"{entry.name!r} in the model bundle is not a plain file. {_REGISTER_AGAIN}")
         if entry.stat(follow_symlinks=False).st_size > _MAX_BYTES:
             raise BundleError(f"{entry.name!r} in the model bundle is above {_MAX_BYTES} bytes. {_REGISTER_AGAIN}")

@@ -54,7 +54,8 @@ def test_every_altered_byte_is_found(bundle):
     files = bundle.to_files()
     for name, content in files.items():
         altered = content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
-        with pytest.raises(BundleError):
+        told = "model bundle" if name == MANIFEST else f"{name} of the model bundle is not the file that was registered"
+        with pytest.raises(BundleError, match=told):
             ModelBundle.from_files(files | {name: altered})
 
 
