@@ -49,6 +49,8 @@ from paywarden.training.trainer import TrainingSettings
 if TYPE_CHECKING:
     from paywarden.adapters.spark.stream import RunningStream
 
+Servers = LocalServers
+Child = ChildProcess
 LagOf = Callable[[BatchManifest], int]
 Report = Callable[[BatchManifest, BatchOutcome, float], None]
 

@@ -48,8 +48,8 @@ class LocalPlatform:
         self._schema = schema
         self._overrides = overrides
         self._say = say
-        self._servers: wiring.LocalServers | None = None
-        self._stream: wiring.ChildProcess | None = None
+        self._servers: wiring.Servers | None = None
+        self._stream: wiring.Child | None = None
         self._last_sent: pa.Table | None = None
         self._trained: Trained | None = None
         self.settings: Settings = load_settings(**overrides)
@@ -200,7 +200,7 @@ class LocalPlatform:
         if self._servers is not None:
             self._servers.stop()
 
-    def _located(self, servers: wiring.LocalServers) -> dict[str, dict[str, Any]]:
+    def _located(self, servers: wiring.Servers) -> dict[str, dict[str, Any]]:
         """The overrides with where everything is."""
         places: dict[str, dict[str, Any]] = {
             "kafka": {"bootstrap_servers": servers.bootstrap_servers},

@@ -69,6 +69,9 @@ class StateStore(Protocol):
         acquisition fences the former holder.
         """
 
+    def layout_digest(self) -> str | None:
+        """The layout of what the store holds, None in an empty one: what to acquire it with before a rebuild."""
+
     def release(self, lease: Lease) -> None:
         """Give the lease back; a superseded lease is left alone."""
 

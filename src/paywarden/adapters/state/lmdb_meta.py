@@ -44,6 +44,10 @@ class LmdbMeta:
         """The authority's control."""
         return self._environment.view(get_control)
 
+    def layout(self) -> str | None:
+        """The digest of the layout held, None in an empty store."""
+        return self._environment.view(lambda txn: _text(txn, _LAYOUT))
+
     def acquire(self, owner: str, layout_digest: str, *, takeover: bool) -> Lease:
         """The next lease; raises :class:`StateLayoutMismatch` or :class:`LeaseHeld`."""
 

@@ -67,6 +67,10 @@ class LmdbStateStore:
             self._shard(shard, write=True).learn(lease.fence, held=True)
         return lease
 
+    def layout_digest(self) -> str | None:
+        """The layout of what the store holds; see :meth:`StateStore.layout_digest`."""
+        return self._meta().layout()
+
     def release(self, lease: Lease) -> None:
         """Give the lease back, after which it writes nothing; a superseded lease is left alone."""
         if self._meta(write=True).release(lease):

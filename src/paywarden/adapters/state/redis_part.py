@@ -93,6 +93,11 @@ class RedisMeta(RedisPart):
         if int(made[b"shards"]) != shards:
             raise fencing.wrong_shards(int(made[b"shards"]), shards, self.place)
 
+    def layout(self) -> str | None:
+        """The digest of the layout held, None in an empty store."""
+        layout = self.fields().get(b"layout")
+        return layout.decode() if layout else None
+
     def acquire(self, owner: str, layout_digest: str, *, takeover: bool) -> Lease:
         """The next lease; raises :class:`StateLayoutMismatch` or :class:`LeaseHeld`."""
         asked = Asked(layout=layout_digest)

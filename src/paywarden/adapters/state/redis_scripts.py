@@ -60,8 +60,9 @@ if refusal then return refusal end
 local order, epoch, batch = compare_batch(KEYS[1], ARGV[2], ARGV[3])
 if order < 0 then return {'stale', epoch, batch} end
 if order > 0 then
-  redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'batch', ARGV[3])
+  -- First, so that a batch can begin where memory is full: after a write that frees, Redis lets a script finish.
   redis.call('UNLINK', KEYS[2])
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[2], 'batch', ARGV[3])
 end
 return {'ok'}
 """

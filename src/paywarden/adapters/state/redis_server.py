@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from paywarden.errors import StateStoreError
 
@@ -97,6 +97,8 @@ class RedisServer:
         self._closed = True
         if self._owned:
             self._client.close()
+            # A cluster's close leaves its nodes' sockets to the garbage collector; only a cluster has this method.
+            getattr(self._client, "disconnect_connection_pools", lambda: None)()
 
     def _eviction_policies(self) -> list[str]:
         command: Any = self._client
@@ -115,9 +117,9 @@ class RedisServer:
             raise StateStoreError(f"{self.address}: this store is closed. Open it again.")
         try:
             yield
-        except RedisError as error:
+        except (RedisError, RedisClusterException) as error:
             raise StateStoreError(
-                f"{self.address}: {type(error).__name__}: {error}. Check that the server runs and the credentials fit."
+                f"{self.address}: {type(error).__name__}: {error}. Check the server: is it up, are the credentials right, is there memory?"
             ) from error
 
 
@@ -141,6 +143,8 @@ def _address(url: str) -> str:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
+        return "Redis"
+    if parts.scheme.removesuffix(_CLUSTER) not in {"redis", "rediss", "unix"}:
         return "Redis"
     return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 

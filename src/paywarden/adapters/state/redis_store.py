@@ -70,6 +70,10 @@ class RedisStateStore:
             shard.learn(lease)
         return lease
 
+    def layout_digest(self) -> str | None:
+        """The layout of what the store holds; see :meth:`StateStore.layout_digest`."""
+        return self._meta.layout()
+
     def release(self, lease: Lease) -> None:
         """Give the lease back, after which it writes nothing; a superseded lease is left alone."""
         self._check_writable()
