@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 _DEADLINE_SECONDS = 60
 _SLOTS = 16384
@@ -75,6 +75,8 @@ def _wait_for(url: str) -> Redis:
     def answers() -> bool:
         try:
             return bool(client.ping())
+        except AuthenticationError:
+            return True
         except RedisError:
             return False
 

@@ -107,6 +107,58 @@ def test_what_is_older_than_the_batch_begun_last_is_refused(store, older):
     assert store.current() == BatchTag(2, 5)
 
 
+@pytest.mark.parametrize("step", ["acquire", "begin", "clear"])
+def test_what_stopped_half_way_is_finished_by_its_retry(store, step, monkeypatch):
+    old = store.acquire("stream", "layout")
+    first, second = BatchTag(1, 1), BatchTag(1, 2)
+    store.begin_batch(old, first)
+    for shard in range(store.shards):
+        store.write_many(old, "card", shard, KEYS, filled(1), first)
+    stopped = {
+        "acquire": lambda: store.acquire("stream", "layout"),
+        "begin": lambda: store.begin_batch(old, second),
+        "clear": lambda: store.clear(old),
+    }
+    with monkeypatch.context() as patch:
+        stop_before_shard(patch, store, 2)
+        with pytest.raises(InterruptedError):
+            stopped[step]()
+    if step == "begin":
+        assert store.current() == second
+        with pytest.raises(StaleWriter):
+            store.begin_batch(old, first)
+    if step == "clear":
+        with pytest.raises(StateLayoutMismatch):
+            store.acquire("stream", "another layout")
+        store.clear(old)
+        assert store.stats() == []
+    lease = store.acquire("stream", "layout")
+    store.begin_batch(lease, second)
+    for shard in range(store.shards):
+        with pytest.raises(Fenced):
+            store.write_many(old, "card", shard, KEYS, filled(9), second)
+        before = store.read_many("card", shard, KEYS, WORDS, second)
+        assert (before == (0 if step == "clear" else 1)).all()
+        store.write_many(lease, "card", shard, KEYS, before + 1, second)
+        assert (store.read_many("card", shard, KEYS, WORDS, second) == before).all()
+
+
+def stop_before_shard(patch, store, number):
+    """Make the store fail as it turns to shard ``number``, as if its process had died there."""
+    if hasattr(store, "_parts"):
+        parts = [*store._parts]
+        parts[number] = Stopped()
+        patch.setattr(store, "_parts", parts)
+        return
+    shard = store._shard
+    patch.setattr(store, "_shard", lambda at, **how: Stopped() if at == number else shard(at, **how))
+
+
+class Stopped:
+    def __getattr__(self, name):
+        raise InterruptedError(name)
+
+
 def test_tags_compare_by_number(store):
     lease = store.acquire("stream", "layout")
     for tag in (BatchTag(9, 9), BatchTag(9, 10), BatchTag(10, 0), BatchTag(10, 100), BatchTag(10, 10**12)):
@@ -128,7 +180,9 @@ def test_a_batch_is_written_only_once_begun(store):
 
 
 def test_another_layout_is_refused_until_the_store_is_cleared(store):
+    assert store.layout_digest() is None
     lease = store.acquire("stream", "layout-1")
+    assert store.layout_digest() == "layout-1"
     tag = BatchTag(3, 7)
     store.begin_batch(lease, tag)
     for shard in range(store.shards):
@@ -138,6 +192,7 @@ def test_another_layout_is_refused_until_the_store_is_cleared(store):
             store.acquire("stream", "layout-2", takeover=takeover)
     store.write_many(lease, "card", 0, KEYS, filled(2), tag)
     store.clear(lease)
+    assert store.layout_digest() is None
     assert store.stats() == []
     assert all(newest(store, shard) == [0, 0, 0] for shard in range(store.shards))
     lease = store.acquire("stream", "layout-2")
@@ -247,6 +302,6 @@ def test_a_read_only_store_reads_what_others_write(recipe):
 
 
 def test_a_recipe_can_be_pickled(recipe):
-    again = pickle.loads(pickle.dumps(recipe))
+    again = pickle.loads(pickle.dumps(recipe))  # noqa: S301 - our own bytes, as Spark ships them
     assert again == recipe
     again().close()
