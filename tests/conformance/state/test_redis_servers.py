@@ -104,7 +104,7 @@ def test_a_lease_of_a_server_that_lost_its_memory_is_refused(tmp_path):
 def test_a_dead_server_is_named_without_its_password(tmp_path):
     with redis_server(tmp_path) as url:
         store = RedisStateStore(url, "dying", 2)
-    with pytest.raises(StateStoreError, match="is it up") as caught:
+    with pytest.raises(StateStoreError, match="Is the server up") as caught:
         store.current()
     assert str(tmp_path) in str(caught.value)
     store.close()

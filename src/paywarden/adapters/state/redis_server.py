@@ -118,9 +118,8 @@ class RedisServer:
         try:
             yield
         except (RedisError, RedisClusterException) as error:
-            raise StateStoreError(
-                f"{self.address}: {type(error).__name__}: {error}. Check the server: is it up, are the credentials right, is there memory?"
-            ) from error
+            what = f"{self.address}: {type(error).__name__}: {error}"
+            raise StateStoreError(f"{what}. Is the server up, are the credentials right, is there memory?") from error
 
 
 def _connect(url: str, address: str) -> Redis | RedisCluster:
