@@ -1,5 +1,7 @@
 """The engine against the naive oracle, and against itself: however history is cut, the vectors are the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -305,6 +307,21 @@ def test_rings_are_as_long_as_their_longest_window():
     stream = history(plain(0), plain(8 * DAY_MS), plain(-5 * DAY_MS, delay_ms=6 * DAY_MS))
     assert column(assert_as_the_oracle(stream, week_alone), "card_count_7d", week_alone)[2] == 0
     assert column(assert_as_the_oracle(stream, beside_a_longer), "card_count_7d", beside_a_longer)[2] == 1
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 7])
+def test_every_slot_of_a_ring_is_walked_by_every_window(step):
+    windows = [Window(tiles * SECOND_MS, SECOND_MS, f"{tiles}s") for tiles in (1, 2, 3, 5, 6)]
+    names = ("sum", "max", "mean", "zscore")
+    features = [Feature("card", name, "amount", window) for name in names for window in windows]
+    features += [Feature("card", "distinct", "merchant", window) for window in windows]
+    catalogue = Catalogue(("card", "merchant"), tuple(features))
+    # Every amount is a bit of its own, so that a sum says which tiles it was made of.
+    drafts = [Draft(step * SECOND_MS, "a", f"m{i}", 2**i, "authorisation", 0) for i in range(23)]
+    assert_as_the_oracle(streams.build(drafts), catalogue)
+    assert_as_the_oracle(
+        streams.build([*drafts, replace(drafts[0], gap_ms=-2 * SECOND_MS, delay_ms=HOUR_MS)]), catalogue
+    )
 
 
 def test_nothing_replays_to_nothing():
