@@ -38,16 +38,15 @@ class DeltaLake:
 
         Raises StaleArchiver where another archiver has moved on since, LakeError where the store refuses.
         """
-        table = self._open(topic)
+        table = self._open(topic) or self._create(topic, rows.schema)
         self._require_unmoved(topic, table, start)
         moved = [Transaction(f"{topic}/{partition}", offset) for partition, offset in sorted(end.items())]
         try:
             write_deltalake(
-                table or self._uri(topic),
+                table,
                 rows,
                 mode="append",
-                schema_mode="merge" if table else None,
-                storage_options=None if table else dict(self.storage_options),
+                schema_mode="merge",
                 commit_properties=CommitProperties(app_transactions=moved),
             )
         except CommitFailedError as error:
@@ -80,9 +79,21 @@ class DeltaLake:
         """Whether the topic has a table."""
         return self._open(topic) is not None
 
-    def _require_unmoved(self, topic: str, table: DeltaTable | None, start: Mapping[int, int | None]) -> None:
+    def _create(self, topic: str, schema: pa.Schema) -> DeltaTable:
+        """An empty table, ours or that of whoever was faster.
+
+        Rows that came in the commit which makes a table would not be held against another archiver's offsets.
+        """
+        try:
+            DeltaTable.create(self._uri(topic), schema, mode="ignore", storage_options=dict(self.storage_options))
+        except (DeltaError, OSError) as error:
+            if not self.exists(topic):
+                raise LakeError(f"cannot make {self._uri(topic)}: {error}") from error
+        return self._existing(topic)
+
+    def _require_unmoved(self, topic: str, table: DeltaTable, start: Mapping[int, int | None]) -> None:
         for partition, expected in start.items():
-            found = table.transaction_version(f"{topic}/{partition}") if table else None
+            found = table.transaction_version(f"{topic}/{partition}")
             if found != expected:
                 raise StaleArchiver(
                     f"{self._uri(topic)} is at offset {found} of partition {partition}, this archiver read from "
