@@ -68,6 +68,16 @@ def test_an_id_that_counted_again_is_known_again():
     assert judge(paid("a", 10), paid("a", 2000), paid("a", 2900)) == [SCORED, SCORED, DUPLICATE]
 
 
+def test_a_place_taken_again_bears_its_new_time_even_if_earlier():
+    crowd = [paid(i, 5000) for i in "abc"]
+    assert judge(*crowd, paid("d", 100), paid("d", 1100), paid("d", 1101))[3:] == [SCORED, DUPLICATE, SCORED]
+
+
+def test_an_empty_place_is_no_id():
+    hash_of_zero = judge(paid("a", 10), paid(None, 20), paid(None, 30))
+    assert hash_of_zero == [SCORED, SCORED, DUPLICATE]
+
+
 def test_the_first_fraud_label_counts_and_others_are_not_remembered():
     events = [said("a", 10, is_fraud=False), said("a", 11), said("a", 12), said("a", 13, is_fraud=False)]
     assert judge(*events) == [APPLIED, APPLIED, REPEATED, APPLIED]
