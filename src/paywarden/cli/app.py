@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from paywarden import __version__
-from paywarden.cli import archive, check, data, demo, evaluate, features, models, produce, state, stream, train
+from paywarden.cli import archive, check, data, demo, evaluate, features, models, produce, state, stream, topics, train
 from paywarden.cli.console import run_app
 from paywarden.settings import CONFIG_VARIABLE
 
@@ -39,6 +39,7 @@ def root(
 
 
 app.command(name="demo")(demo.demo)
+app.command(name="topics")(topics.topics)
 app.command(name="produce")(produce.produce)
 app.command(name="archive")(archive.archive)
 app.command(name="train")(train.train)

@@ -23,6 +23,15 @@ Offsets = dict[str, dict[int, int]]
 
 _TIMEOUT_SECONDS = 10.0
 
+_NOT_YET = frozenset(
+    {
+        confluent_kafka.KafkaError.NOT_LEADER_FOR_PARTITION,
+        confluent_kafka.KafkaError.LEADER_NOT_AVAILABLE,
+        confluent_kafka.KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""What a broker says of a partition that it is about to lead: the controller tells it a moment after all others."""
+
 
 def ping(connection: KafkaConnection, timeout_seconds: float = 5.0) -> int:
     """The number of brokers alive; raises :class:`KafkaError` when none answers within ``timeout_seconds``."""
@@ -140,13 +149,23 @@ def _partitions(client: _Client, topics: Iterable[str], timeout_seconds: float) 
 
 def _offsets(connection: KafkaConnection, topics: Iterable[str], which: OffsetSpec, timeout_seconds: float) -> Offsets:
     client = _Client(connection)
+    deadline = time.monotonic() + timeout_seconds
     partitions = _partitions(client, topics, timeout_seconds)
     request = {TopicPartition(topic, number): which for topic, numbers in partitions.items() for number in numbers}
-    offsets: Offsets = {topic: {} for topic in partitions}
-    if not request:
-        return offsets
     with translated(f"Asking for the offsets of {list(partitions)}", client.where, client.errors):
-        answers = client.admin.list_offsets(request, request_timeout=timeout_seconds)
-        for where, future in answers.items():
-            offsets[where.topic][where.partition] = future.result().offset
+        while True:
+            try:
+                return _answers(client, request, {topic: {} for topic in partitions}, timeout_seconds)
+            except confluent_kafka.KafkaException as error:  # noqa: PERF203  # waiting is what the loop is for
+                if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+
+def _answers(
+    client: _Client, request: Mapping[TopicPartition, OffsetSpec], offsets: Offsets, timeout_seconds: float
+) -> Offsets:
+    answers = client.admin.list_offsets(dict(request), request_timeout=timeout_seconds) if request else {}
+    for where, future in answers.items():
+        offsets[where.topic][where.partition] = future.result().offset
     return offsets
