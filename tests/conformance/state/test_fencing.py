@@ -76,6 +76,25 @@ def test_a_superseded_lease_writes_nothing(store, how):
     assert store.current() == tag
 
 
+def test_a_slow_acquisition_does_not_undo_a_newer_one(store):
+    old = store.acquire("slow", "layout")
+    new = store.acquire("quick", "layout", takeover=True)
+    store.begin_batch(new, BatchTag(1, 1))
+    for shard in range(store.shards):
+        tell_late(store, shard, old)
+        with pytest.raises(Fenced):
+            store.write_many(old, "card", shard, KEYS, filled(1), BatchTag(1, 1))
+        store.write_many(new, "card", shard, KEYS, filled(2), BatchTag(1, 1))
+
+
+def tell_late(store, shard, lease):
+    """Tell one shard of an acquisition, as a process that was paused in the middle of it would."""
+    if hasattr(store, "_parts"):
+        store._parts[shard].learn(lease)
+    else:
+        store._shard(shard, write=True).learn(lease.fence, held=True)
+
+
 def test_a_new_lease_retries_from_the_old_ones_before_images(store):
     old = store.acquire("stream", "layout")
     store.begin_batch(old, BatchTag(1, 1))

@@ -11,7 +11,7 @@ from redis import Redis
 from servers import redis_server
 
 from paywarden.adapters.state.redis_store import RedisStateStore, open_redis
-from paywarden.errors import Fenced, StateStoreError
+from paywarden.errors import Fenced, StaleWriter, StateStoreError
 from paywarden.features.state import BatchTag
 
 TAG = BatchTag(1, 1)
@@ -138,3 +138,44 @@ def test_a_wrong_password_is_refused_without_repeating_it(tmp_path):
         assert SECRET not in "".join(traceback.format_exception(caught.value))
         with closing(RedisStateStore(url.replace("unix://", "unix://:right@"), "namespace", 2)) as store:
             assert store.acquire("stream", "layout").fence == 1
+
+
+@pytest.mark.parametrize("at", ["records", "before-images"])
+def test_a_batch_that_begins_in_the_middle_of_a_read_is_noticed(redis_url, monkeypatch, at):
+    earlier, tag, later = BatchTag(1, 1), BatchTag(1, 2), BatchTag(1, 3)
+    with closing(RedisStateStore(redis_url, f"middle of {at}", 1)) as store:
+        lease = store.acquire("stream", "layout")
+        store.begin_batch(lease, earlier)
+        store.write_many(lease, "card", 0, [b"a"], ONE, earlier)
+        in_between = InBetween(store._server.values)
+        monkeypatch.setattr(store._server, "values", in_between)
+
+        def begin_and_write():
+            store.begin_batch(lease, tag)
+            store.write_many(lease, "card", 0, [b"a"], 2 * ONE, tag)
+
+        if at == "records":
+            # Nobody had begun the batch as the read began; a faster task of it has written by now.
+            in_between.before(1, begin_and_write)
+            assert store.read_many("card", 0, [b"a"], 2, tag).tolist() == [[1, 1]]
+        else:
+            begin_and_write()
+            in_between.before(2, lambda: store.begin_batch(lease, later))
+            with pytest.raises(StaleWriter):
+                store.read_many("card", 0, [b"a"], 2, tag)
+        assert in_between.calls >= 2
+
+
+class InBetween:
+    """Calls through, and does something else right before one of the calls."""
+
+    def __init__(self, call):
+        self.call, self.calls, self.deeds = call, 0, {}
+
+    def before(self, number, deed):
+        self.deeds[number] = deed
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        self.deeds.pop(self.calls, lambda: None)()
+        return self.call(*arguments)
