@@ -115,6 +115,11 @@ def test_a_score_that_is_not_a_number_is_left_out():
     assert "raw_score" not in orjson.loads(message)
 
 
+def test_a_decision_without_reasons_has_an_empty_list():
+    messages = encode_decisions(table(ROW | {"reasons": None}, ROW | {"reasons": []}, ROW), SCHEMA)
+    assert [orjson.loads(message)["reasons"] for message in messages] == [[], [], ROW["reasons"]]
+
+
 def test_a_foreign_message_is_named():
     good = encode_decisions(table(ROW), SCHEMA)[0]
     with pytest.raises(DataError, match="message 2 of 3 is not a decision"):

@@ -113,6 +113,21 @@ def test_refused_rows_are_counted_from_one_with_their_reason(tmp_path):
     ]
 
 
+def test_labels_keep_to_their_rows_beside_refused_ones(tmp_path):
+    lines = ["x,soon,c,,1,,0,,", "x,2018-04-01,c,,-1,,0,,", "a,2018-04-01,c,,1,,0,,", "b,2018-04-01,c,,1,,1,one,"]
+    lines += [f"c,2018-04-01,c,,1,,1,{'x' * 257},", "d,2018-04-01,c,,1,,1,two,"]
+    path = a_file(tmp_path, "\n".join([CSV.splitlines()[0], *lines]))
+    data = read_events(path, mapping(**{"{column: WHY, names: {1: stolen}}": "WHY"}))
+    assert data.labels.column("transaction_id").to_pylist() == ["b", "d"]
+    assert data.labels.column("pattern").to_pylist() == ["one", "two"]
+    rejects = data.rejects.select(["row", "event", "reason"]).to_pylist()
+    assert [tuple(row.values()) for row in rejects] == [
+        (1, "transaction", "unreadable_value"),
+        (2, "transaction", "amount_out_of_range"),
+        (5, "label", "too_long"),
+    ]
+
+
 def test_parquet_and_gzip_hold_the_same(tmp_path):
     path = a_file(tmp_path)
     zipped, parquet = tmp_path / "events.csv.gz", tmp_path / "events.parquet"
