@@ -56,13 +56,15 @@ def test_a_booster_is_named_only_in_its_own_files(booster):
 
 
 def test_only_settings_reads_the_environment():
-    """The exceptions start child processes or find Java; each is named here."""
+    """The exceptions prepare a child process or a library, or find Java; each is named here."""
     known = {
         "settings.py",
         "cli/app.py",  # hands --config on to settings
         "adapters/local/java.py",  # JAVA_HOME, as Spark reads it
         "adapters/local/mlflow_server.py",  # the child's environment
+        "adapters/mlflow/client.py",  # switches of the library itself, set before its import
         "adapters/spark/session.py",  # the workers' environment
+        "wiring.py",  # the child's environment
     }
     readers = {
         path.relative_to(SOURCE).as_posix()
