@@ -53,6 +53,7 @@ class ServingModels:
             version, digest = self._registry.champion()
             if self._served is None or self._served.bundle.digest != digest:
                 self._served = self.exact(str(version), digest)
+            self._refused = None
         except (RegistryError, BundleError) as error:
             if self._served is None:
                 raise

@@ -94,6 +94,12 @@ def begin_stream(
                 f"the checkpoint at {path.parent} belongs to stream epoch {identity.stream_epoch}, the state is at "
                 f"epoch {current.stream_epoch}; remove that directory to go on from the new state build"
             )
+        if current is None and _state_was_written(manifests, identity.stream_epoch):
+            store.release(lease)
+            raise StateStoreError(
+                f"the checkpoint at {path.parent} belongs to stream epoch {identity.stream_epoch}, but the state is "
+                "empty; restore it, or remove that directory and build the state with `paywarden state build`"
+            )
         return identity, lease
     if current is None:
         identity = StreamIdentity(lease.owner, next_epoch(current, manifests), earliest())
@@ -107,6 +113,11 @@ def begin_stream(
         )
     identity.save(path)
     return identity, lease
+
+
+def _state_was_written(manifests: Manifests, epoch: int) -> bool:
+    """Whether the state of an epoch must hold a batch: a build's, or the one before a second manifest."""
+    return any(manifests.read(BatchTag(epoch, batch)) is not None for batch in (0, 2))
 
 
 def next_epoch(current: BatchTag | None, manifests: Manifests) -> int:
