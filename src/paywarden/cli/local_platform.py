@@ -161,7 +161,7 @@ class LocalPlatform:
         return Served(
             decisions=decode_decisions(predictions, self._schema),
             outcomes=decode_outcomes(source.read_all(topics.outcomes)["value"].to_pylist()),
-            dead_letters=_origins(source.read_all(topics.dead_letters)),
+            dead_letters=dead_letter_origins(source.read_all(topics.dead_letters)),
             manifests=wiring.manifests(self.settings).of_epoch(epoch),
         )
 
@@ -226,7 +226,7 @@ class LocalPlatform:
         return self._stream.log_tail() if self._stream else ""
 
 
-def _origins(dead_letters: pa.Table) -> pa.Table:
+def dead_letter_origins(dead_letters: pa.Table) -> pa.Table:
     """The coordinates of the originals, from the headers of dead letters."""
     headers = [{h["key"]: h["value"] for h in row} for row in dead_letters["headers"].to_pylist()]
     return pa.table(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,13 +48,19 @@ class BatchJob(Protocol):
         """Run one micro-batch: ``execute(manifest, bundle files)`` exactly once."""
 
 
+_COMMIT_POLL_SECONDS = 0.05
+_COMMIT_POLLS = 200
+
+
 class RunningStream:
     """A started stream. :meth:`finish` lets the batch under way end and then stops the query."""
 
     query: StreamingQuery
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, checkpoint: Path, clock: Clock) -> None:
+        self._commits = checkpoint / "commits"
         self._clock = clock
+        self._last_batch: int | None = None
         self._idle = threading.Event()
         self._idle.set()
         self._idle_since = clock()
@@ -61,11 +68,15 @@ class RunningStream:
         self._finished = False
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
+    def batch(self, batch_id: int) -> Iterator[None]:
         """Marks a batch as under way, and keeps our own error for the caller: Spark would wrap it."""
+        if self._finished:
+            # Planned by Spark, and begun by nobody: the next start runs it.
+            raise StreamError("the stream is stopping")
         self._idle.clear()
         try:
             yield
+            self._last_batch = batch_id
         except PaywardenError as error:
             self._error = error
             raise
@@ -87,12 +98,21 @@ class RunningStream:
         """Stop between two batches, once. Raises what stopped the stream, if it ended by itself."""
         if self._finished:
             return
-        self._finished = True
         if self.failed:
             raise self._error or StreamError(f"the stream ended: {self.query.exception()}")
+        self._finished = True
         self._idle.wait()
-        # A batch that begins in this instant is cut off and run again at the next start: that is safe.
+        self._await_commit()
         self.query.stop()
+
+    def _await_commit(self) -> None:
+        """Give Spark time to note that the last batch is done; without its note the batch would be run again."""
+        if self._last_batch is None:
+            return
+        for _ in range(_COMMIT_POLLS):
+            if (self._commits / str(self._last_batch)).exists() or self.failed:
+                return
+            time.sleep(_COMMIT_POLL_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -126,12 +146,12 @@ class SparkStream:
         if self.max_offsets_per_batch:
             source = source.option("maxOffsetsPerTrigger", self.max_offsets_per_batch)
 
-        running = RunningStream(self.clock)
+        running = RunningStream(self.checkpoint, self.clock)
 
         def run(batch: DataFrame, batch_id: int) -> None:
-            with running.batch():
+            with running.batch(batch_id):
                 ranges = batch_ranges(self.checkpoint, batch_id, starting)
-                job(batch_id, ranges, lambda manifest, files: self._execute(batch, manifest, files))
+                job(batch_id, ranges, lambda manifest, files: self.execute(batch, manifest, files))
 
         running.query = (
             source.load()
@@ -142,7 +162,11 @@ class SparkStream:
         )
         return running
 
-    def _execute(self, records: DataFrame, manifest: BatchManifest, files: Mapping[str, bytes]) -> BatchOutcome:
+    def execute(self, records: DataFrame, manifest: BatchManifest, files: Mapping[str, bytes]) -> BatchOutcome:
+        """Decide one batch of Kafka's rows as the manifest says, in one action that ends with the write to Kafka.
+
+        Raises what a task raised of our own errors, and StreamError for Spark's.
+        """
         shared = self.session.sparkContext.broadcast(dict(files))
         tally = new_tally(self.session.sparkContext)
         try:
