@@ -1,6 +1,6 @@
 """What a transaction and a label are made of: their columns, their enumerations and what a deployment may declare.
 
-The wire names are in :mod:`paywarden.events.wire`; what a value may be is in :mod:`paywarden.events.rules`.
+The wire names are in :mod:`paywarden.events.message_fields`; what a value may be is in :mod:`paywarden.events.rules`.
 """
 
 from __future__ import annotations
