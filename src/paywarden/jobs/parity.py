@@ -18,6 +18,7 @@ from paywarden.scoring.policy import DECISIONS
 from paywarden.scoring.scorer import Scorer
 
 _COORDINATES = ("topic", "partition", "offset")
+_COLUMNS = {"raw_score": pa.float64(), "score": pa.float64(), "decision": pa.string(), "vector": pa.list_(pa.float32())}
 SCORE_TOLERANCE = 1e-6
 
 
@@ -73,7 +74,7 @@ def replayed_decisions(
         scorer = scorer_of(digest)
         vectors = np.ascontiguousarray(replayed.features[rows][:, catalogue.columns(scorer.bundle.feature_names)])
         parts.append(_decided(transactions.take(pa.array(rows)), vectors, scorer))
-    return pa.concat_tables(parts)
+    return pa.concat_tables(parts) if parts else _undecided(transactions.schema)
 
 
 def compare(served: pa.Table, replayed: pa.Table, feature_names: Sequence[str]) -> Parity:
@@ -84,7 +85,7 @@ def compare(served: pa.Table, replayed: pa.Table, feature_names: Sequence[str]) 
     left, right = replayed.filter(pa.array(both)), served.take(pa.array(found[both]))
     width = len(feature_names)
     mine, theirs = _matrix(left, width), _matrix(right, width)
-    unequal = (mine != theirs) & ~(np.isnan(mine) & np.isnan(theirs))
+    unequal = (mine.view(np.int32) != theirs.view(np.int32)) & ~(np.isnan(mine) & np.isnan(theirs))
     difference = np.abs(left["score"].to_numpy() - right["score"].to_numpy())
     return Parity(
         compared=int(both.sum()),
@@ -103,11 +104,16 @@ def _decided(transactions: pa.Table, vectors: NDArray[np.float32], scorer: Score
         "raw_score": pa.array(scores.raw),
         "score": pa.array(scores.score),
         "decision": pa.array(np.array(DECISIONS)[scores.decision]),
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), width).cast(pa.list_(pa.float32())),
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), width).cast(_COLUMNS["vector"]),
     }
     for name, values in columns.items():
         transactions = transactions.append_column(name, values)
     return transactions
+
+
+def _undecided(transactions: pa.Schema) -> pa.Table:
+    """No decisions: of a stream that has not run a batch."""
+    return pa.schema([*transactions, *_COLUMNS.items()]).empty_table()
 
 
 def _places(table: pa.Table) -> list[tuple[str, int, int]]:

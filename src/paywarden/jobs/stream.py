@@ -86,33 +86,44 @@ def begin_stream(
     """
     identity = StreamIdentity.load(path)
     lease = store.acquire(identity.owner if identity else uuid.uuid4().hex, layout_digest, takeover=takeover)
-    current = store.current()
-    if identity:
-        if current and current.stream_epoch != identity.stream_epoch:
-            store.release(lease)
-            raise StateStoreError(
-                f"the checkpoint at {path.parent} belongs to stream epoch {identity.stream_epoch}, the state is at "
-                f"epoch {current.stream_epoch}; remove that directory to go on from the new state build"
-            )
-        if current is None and _state_was_written(manifests, identity.stream_epoch):
-            store.release(lease)
-            raise StateStoreError(
-                f"the checkpoint at {path.parent} belongs to stream epoch {identity.stream_epoch}, but the state is "
-                "empty; restore it, or remove that directory and build the state with `paywarden state build`"
-            )
-        return identity, lease
-    if current is None:
-        identity = StreamIdentity(lease.owner, next_epoch(current, manifests), earliest())
-    elif current.batch == 0:
-        identity = StreamIdentity(lease.owner, current.stream_epoch, _after_build(manifests, current, earliest()))
-    else:
-        store.release(lease)
-        raise StateStoreError(
-            f"the state is at batch {current.batch} of epoch {current.stream_epoch}, but its checkpoint is gone from "
-            f"{path.parent}; restore it, or start a new epoch with `paywarden state build`"
-        )
-    identity.save(path)
+    try:
+        if identity:
+            _require_one_lineage(path.parent, identity, store.current(), manifests)
+        else:
+            identity = _new_stream(path.parent, lease.owner, store.current(), manifests, earliest())
+            identity.save(path)
+    except BaseException:
+        store.release(lease)  # a stream that never began must not need a takeover
+        raise
     return identity, lease
+
+
+def _require_one_lineage(
+    directory: Path, identity: StreamIdentity, current: BatchTag | None, manifests: Manifests
+) -> None:
+    if current and current.stream_epoch != identity.stream_epoch:
+        raise StateStoreError(
+            f"the checkpoint at {directory} belongs to stream epoch {identity.stream_epoch}, the state is at "
+            f"epoch {current.stream_epoch}; remove that directory to go on from the new state build"
+        )
+    if current is None and _state_was_written(manifests, identity.stream_epoch):
+        raise StateStoreError(
+            f"the checkpoint at {directory} belongs to stream epoch {identity.stream_epoch}, but the state is "
+            "empty; restore it, or remove that directory and build the state with `paywarden state build`"
+        )
+
+
+def _new_stream(
+    directory: Path, owner: str, current: BatchTag | None, manifests: Manifests, earliest: TopicOffsets
+) -> StreamIdentity:
+    if current is None:
+        return StreamIdentity(owner, next_epoch(current, manifests), earliest)
+    if current.batch == 0:
+        return StreamIdentity(owner, current.stream_epoch, _after_build(manifests, current, earliest))
+    raise StateStoreError(
+        f"the state is at batch {current.batch} of epoch {current.stream_epoch}, but its checkpoint is gone from "
+        f"{directory}; restore it, or start a new epoch with `paywarden state build`"
+    )
 
 
 def _state_was_written(manifests: Manifests, epoch: int) -> bool:

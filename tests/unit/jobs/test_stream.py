@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from paywarden.errors import BundleError, LeaseHeld, StateStoreError, StreamError
+from paywarden.errors import BundleError, KafkaError, LeaseHeld, StateStoreError, StreamError
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import BatchTag
@@ -105,6 +105,15 @@ class TestBeginning:
         with pytest.raises(StateStoreError, match="build it again"):
             begin()
         assert not path.exists()
+        store.release(store.acquire("someone else", engine.digest))
+
+    def test_with_kafka_away_no_lease_is_left_behind(self, path, store, engine, manifests):
+        def away():
+            raise KafkaError("no broker answered")
+
+        with pytest.raises(KafkaError):
+            begin_stream(path, store, engine.digest, manifests, away)
+        store.release(store.acquire("someone else", engine.digest))
 
     def test_a_restart_is_the_same_stream(self, begin, store, manifests):
         first, lease = begin()
