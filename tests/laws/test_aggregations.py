@@ -225,6 +225,17 @@ def test_the_smallest_spread_of_large_amounts_is_seen():
     assert value == pytest.approx(-math.sqrt(2), rel=1e-12)
 
 
+@laws
+@given(st.lists(st.tuples(st.integers(0, SQUARES_CAP), st.integers(1, 500)), min_size=1, max_size=4), amounts)
+@example([(0, 500), (SQUARES_CAP, 500)], 7)
+def test_a_zscore_is_that_of_exact_arithmetic(groups, present):
+    cells = np.array([sum(f(amount) * times for amount, times in groups) for f in (lambda _: 1, int, lambda a: a * a)])
+    count, total, squares = cells.tolist()
+    spread = count * squares - total**2
+    expected = (present * count - total) / math.sqrt(spread) if count >= 3 and spread else math.nan
+    assert ALL["zscore"].result(cells, present) == pytest.approx(expected, rel=1e-12, nan_ok=True)
+
+
 def test_a_fraud_rate_starts_at_its_prior_and_follows_what_is_seen():
     rate = ALL["fraud_rate"]
     assert rate.result(rate.empty()) == pytest.approx(0.01)
