@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from paywarden import __version__
-from paywarden.cli import archive, check, data, demo, evaluate, features, models, produce, state, stream, topics, train
+from paywarden.cli import (
+    archive,
+    check,
+    data,
+    demo,
+    evaluate,
+    features,
+    label,
+    models,
+    produce,
+    state,
+    stream,
+    topics,
+    train,
+)
 from paywarden.cli.console import run_app
 from paywarden.settings import CONFIG_VARIABLE
 
@@ -23,25 +37,31 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     config: Annotated[
         Path | None, typer.Option(help="A YAML settings file [default: paywarden.yaml, if there is one].")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[  # noqa: ARG001  # its callback answers
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Options of every command."""
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config)
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
 
 
 app.command(name="demo")(demo.demo)
 app.command(name="topics")(topics.topics)
 app.command(name="produce")(produce.produce)
 app.command(name="archive")(archive.archive)
+app.command(name="label")(label.label)
 app.command(name="train")(train.train)
 app.add_typer(models.app, name="models")
 app.add_typer(stream.app, name="stream")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from paywarden import wiring
@@ -24,7 +25,7 @@ def check() -> None:
     table = Table("what", "", "found, or what to do")
     results = [("settings", True, "valid"), *(_try(name, probe, settings) for name, probe in wiring.PROBES.items())]
     for name, well, text in results:
-        table.add_row(name, "[green]ok[/]" if well else "[bold red]failed[/]", text)
+        table.add_row(name, "[green]ok[/]" if well else "[bold red]failed[/]", escape(text))
     out.print(table)
     if not all(well for _, well, _ in results):
         raise typer.Exit(USER_ERROR)

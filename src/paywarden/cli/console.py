@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from paywarden.errors import PaywardenError
 from paywarden.settings import Settings, load_settings
@@ -40,7 +41,7 @@ def run_app(app: Callable[[], None]) -> None:
     try:
         app()
     except PaywardenError as error:
-        err.print(f"[bold red]error[/]: {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]error[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         err.print("interrupted")

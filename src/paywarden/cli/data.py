@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from paywarden import wiring
@@ -27,16 +28,15 @@ def describe(
     Example: [bold]paywarden data describe handbook_raw.parquet --mapping handbook[/]
     """
     found = describe_data(wiring.mapped_data(settings_of(), file, mapping))
-    table = Table("what", "value", title=str(file), title_justify="left", show_header=False)
+    table = Table("what", "value", title=escape(str(file)), title_justify="left", show_header=False)
     for name, value in _rows(found):
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     out.print(table)
     if found.rejects:
         rejects = Table("event", "reason", "rows", "first rows", "detail", title="rejected", title_justify="left")
         for reject in found.rejects:
-            rejects.add_row(
-                reject.event, reject.reason, f"{reject.count:,}", ", ".join(map(str, reject.sample_rows)), reject.detail
-            )
+            rows = ", ".join(map(str, reject.sample_rows))
+            rejects.add_row(reject.event, reject.reason, f"{reject.count:,}", rows, escape(reject.detail))
         out.print(rejects)
 
 

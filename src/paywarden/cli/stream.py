@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from paywarden import wiring
 from paywarden.cli.console import err, settings_of
@@ -55,7 +56,7 @@ def run(
 
 
 def _warn(text: str) -> None:
-    err.print(f"[yellow]warning[/]: {text}", highlight=False)
+    err.print(f"[yellow]warning[/]: {escape(text)}", highlight=False)
 
 
 class _Progress:
