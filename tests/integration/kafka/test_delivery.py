@@ -107,7 +107,7 @@ def test_headers_are_given_when_asked_for(kafka, topic_factory):
     raw = Producer(kafka.client_config())
     raw.produce(topic, b"v", headers=[("stage", b"parse"), ("empty", None)])
     raw.produce(topic, b"bare")
-    raw.flush()
+    raw.close()
     with KafkaBatchReader(kafka, [topic], end={}, with_headers=True) as reader:
         table = pa.concat_tables(list(reader))
     assert table.schema == RECORD_SCHEMA_WITH_HEADERS
@@ -124,7 +124,10 @@ def test_the_end_of_a_transaction_is_not_waited_for_as_a_record(kafka, topic_fac
     raw.begin_transaction()
     raw.produce(topic, b"v")
     raw.commit_transaction()
-    assert end_offsets(kafka, [topic]) == {topic: {0: 2}}  # the record and the marker
+    raw.close()
+    deadline = time.monotonic() + 30
+    while end_offsets(kafka, [topic]) != {topic: {0: 2}}:  # the record and, a moment after the commit, the marker
+        assert time.monotonic() < deadline
     with KafkaBatchReader(kafka, [topic], end={}, stall_seconds=5) as reader:
         assert [v for table in reader for v in table["value"].to_pylist()] == [b"v"]
     assert reader.positions == {topic: {0: 2}}
