@@ -252,12 +252,16 @@ def _midnight_ms(day: object) -> int:
 
 
 def mapped_data(settings: Settings, file: Path, mapping: str) -> MappedData:
-    """A file read through a mapping; the settings' currencies are used where they convert any."""
-    key = settings.events.token_key
+    """A file read through a mapping.
+
+    The settings' currencies are used where they convert any, or where a column names each row's currency.
+    """
+    key, how = settings.events.token_key, Mapping.load(mapping)
+    several = settings.events.rates or how.fields["currency"].value is None
     return read_events(
         file,
-        Mapping.load(mapping),
-        currencies=currency_table(settings) if settings.events.rates else None,
+        how,
+        currencies=currency_table(settings) if several else None,
         token_key=key.get_secret_value().encode() if key else None,
     )
 
