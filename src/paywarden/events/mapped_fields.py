@@ -90,7 +90,9 @@ class FieldReader:
         if not entity.tokenise:
             return ids
         if token_key is None:
-            raise MappingError(f"mapping {self._mapping.name}, entities.{name}: 'tokenise' needs a token key; give one")
+            raise MappingError(
+                f"mapping {self._mapping.name}, entities.{name}: 'tokenise' needs a token key; set events.token_key"
+            )
         return tokenise(ids, token_key)
 
     def _label(self) -> Columns:

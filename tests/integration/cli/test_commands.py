@@ -291,7 +291,7 @@ class TestEvaluate:
         report = json.loads((tmp_path / "report" / "report.json").read_text())
         test = report["windows"]["test"]
         assert test["rows"] > test["frauds"] > 0
-        assert test["average_precision"] > 3 * test["frauds"] / test["rows"]  # the base rate is what guessing gives
+        assert test["average_precision"] > 2 * test["frauds"] / test["rows"]  # the base rate is what guessing gives
         assert report["facts"]["features"] == len(core_catalogue().names)
         assert "report.json" in shown
         assert (tmp_path / "report" / "report.md").stat().st_size > 500

@@ -1,0 +1,167 @@
+import os
+from datetime import datetime, timezone
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pytest
+
+from paywarden import wiring
+from paywarden.adapters.state.lmdb_store import LmdbStateStore
+from paywarden.errors import ConfigurationError
+from paywarden.features.catalogue import core_catalogue
+from paywarden.features.manifest import BatchManifest, OffsetRange
+from paywarden.settings import ENVIRONMENT_PREFIX, load_settings
+
+
+@pytest.fixture(autouse=True)
+def defaults(tmp_path, monkeypatch):
+    """No settings but those of the test."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
+        monkeypatch.delenv(name)
+
+
+def test_entities_and_extras_reach_schema_and_catalogue():
+    settings = load_settings(events={"entities": ("account",), "extra_numbers": ("age",)})
+    assert wiring.event_schema(settings).entities == ("account",)
+    assert wiring.event_schema(settings).extra_numbers == ("age",)
+    assert wiring.catalogue(settings).names == core_catalogue(("account",)).names
+
+
+def test_rates_hold_from_midnight_utc():
+    rates = {"USD": [{"from": "2024-01-01", "rate": "0.9"}, {"from": "2024-02-01", "rate": "0.8"}]}
+    table = wiring.currency_table(load_settings(events={"rates": rates}))
+    assert table.base == "EUR"
+    midnight = int(datetime(2024, 2, 1, tzinfo=timezone.utc).timestamp() * 1000)
+    assert [rate.valid_from_ms for rate in table.rates["USD"]][1] == midnight
+    assert [rate.rate for rate in table.rates["USD"]] == [Decimal("0.9"), Decimal("0.8")]
+
+
+def test_every_topic_but_alerts_is_archived():
+    settings = load_settings(kafka={"topics": {"transactions": "t", "labels": "l"}})
+    topics = settings.kafka.topics
+    assert set(wiring.archive_columns(settings)) == set(topics.model_dump().values()) - {topics.alerts}
+
+
+def test_the_default_state_is_lmdb(tmp_path):
+    settings = load_settings(state={"path": tmp_path / "state", "shards": 2})
+    store = wiring.open_store(settings)()
+    assert isinstance(store, LmdbStateStore)
+    assert store.shards == 2
+    store.close()
+
+
+def test_redis_needs_its_address():
+    with pytest.raises(ConfigurationError, match=r"state\.redis_url"):
+        wiring.open_store(load_settings(state={"backend": "redis"}))
+
+
+PASSWORD = {"sasl_password": "hush"}
+TOKEN_KEY = {"token_key": "0123456789abcdef"}
+
+
+def test_secrets_reach_the_adapters_and_no_repr():
+    settings = load_settings(
+        lake={"storage_options": {"AWS_SECRET_ACCESS_KEY": "hush"}},
+        kafka={
+            "security_protocol": "SASL_SSL",
+            "sasl_mechanism": "PLAIN",
+            "sasl_username": "u",
+            "sasl_password": "hush",
+        },
+    )
+    assert wiring.lake(settings).storage_options == {"AWS_SECRET_ACCESS_KEY": "hush"}
+    assert "hush" in str(wiring.kafka(settings).client_config())
+    assert "hush" not in repr((wiring.lake(settings), wiring.kafka(settings), settings))
+
+
+def test_the_policy_reaches_the_training():
+    settings = load_settings(policy={"alerts_per_day": 7, "decline_precision": 0.9})
+    budget = wiring.training_settings(settings).budget
+    assert (budget.alerts_per_day, budget.decline_precision) == (7, 0.9)
+
+
+def test_lag_is_what_kafka_holds_beyond_a_manifest(monkeypatch):
+    ends = {"transactions": {0: 30, 1: 8}, "labels": {0: 5}}
+    monkeypatch.setattr(wiring, "end_offsets", lambda connection, topics: {t: ends[t] for t in topics})
+    ranges = (
+        OffsetRange("labels", 0, 0, 5),
+        OffsetRange("transactions", 0, 0, 20),
+        OffsetRange("transactions", 1, 7, 7),
+    )
+    assert wiring.lag_of(load_settings())(BatchManifest(1, 1, ranges, "layout")) == 0 + 10 + 1
+
+
+@pytest.mark.parametrize("entities", [("card", "merchant"), ("account", "device", "card")])
+def test_every_feature_has_a_reason_in_words(entities):
+    features = core_catalogue(entities)
+    book = wiring.reasons(features)
+    assert set(book.templates) == set(features.names)
+    assert len({template.code for template in book.templates.values()}) == len(features.names)
+    for template in book.templates.values():
+        for value in (0.0, 1.5, 123_456.0):
+            text = template.text.format(value=value, percent=100 * value, money=value / 100)
+            assert "{" not in text
+
+
+def shown(name, value):
+    template = wiring.reasons(core_catalogue()).templates[name]
+    return template.text.format(value=value, percent=100 * value, money=value / 100).rsplit(": ", 1)[1]
+
+
+def test_values_are_in_their_units():
+    assert shown("amount", 123_456) == "1,234.56"
+    assert shown("card_sum_amount_1h", 5_000) == "50.00"
+    assert shown("card_count_1h", 12) == "12"
+    assert shown("card_fraud_rate_7d", 0.125) == "12.5 %"
+    assert shown("card_zscore_amount_30d", 2.34) == "2.3"
+    assert shown("card_ratio_to_mean_amount_30d", 2.34) == "2.3"
+
+
+MAPPING = """
+entities: {card: card}
+transaction_id: id
+occurred_at: {column: at, format: epoch_milliseconds}
+amount: {column: amount, unit: minor}
+currency: CURRENCY
+"""
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    table = pa.table({"id": ["1", "2"], "card": ["x", "y"], "at": [1_700_000_000_000] * 2, "amount": [100, 200]})
+    table = table.append_column("currency", pa.array(["EUR", "USD"]))
+    pa_csv.write_csv(table, tmp_path / "events.csv")
+
+    def mapped(currency, **events):
+        (tmp_path / "map.yaml").write_text(MAPPING.replace("CURRENCY", currency))
+        return wiring.mapped_data(load_settings(events=events), tmp_path / "events.csv", str(tmp_path / "map.yaml"))
+
+    return mapped
+
+
+def test_a_column_of_currencies_needs_rates_only_for_foreign_ones(mapped):
+    assert mapped("{column: currency}").transactions["transaction_id"].to_pylist() == ["1"]
+    rates = {"USD": [{"from": "2020-01-01", "rate": "0.5"}]}
+    assert mapped("{column: currency}", rates=rates).transactions["amount_base"].to_pylist() == [100, 100]
+
+
+def test_a_file_of_one_currency_has_it_as_base(mapped):
+    found = mapped("{value: GBP}")
+    assert found.currencies.base == "GBP"
+    assert found.transactions["amount_base"].to_pylist() == [100, 200]
+
+
+def test_the_key_of_the_settings_makes_tokens(mapped, monkeypatch):
+    tokenised = MAPPING.replace("{card: card}", "{card: {column: card, tokenise: true}}")
+    monkeypatch.setattr(f"{__name__}.MAPPING", tokenised)
+    cards = mapped("{value: EUR}", **TOKEN_KEY).transactions["entity_card"].to_pylist()
+    assert not {"x", "y"} & set(cards)
+    assert len(set(cards)) == 2
+    with pytest.raises(ConfigurationError, match="token_key"):
+        mapped("{value: EUR}")
+
+
+def test_days_are_milliseconds():
+    assert wiring.days_ms(1.5) == 129_600_000
