@@ -109,6 +109,7 @@ def _assert_kept(before, after):
     assert again["bundle_digest"].to_pylist() == earlier["bundle_digest"].to_pylist()
 
 
+@pytest.mark.parametrize("harness", ["lmdb"], indirect=True)  # stopping is the query's own business, not the store's
 def test_a_stream_stopped_gracefully_goes_on_where_it_was(harness, models):
     harness.register_champion(models[0])
     inputs = harness.produce_days(0, 3)

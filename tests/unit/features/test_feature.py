@@ -18,7 +18,7 @@ from paywarden.features.windows import HOUR, MONTH
         (
             Feature("merchant", "distinct", "card", HOUR),
             "merchant_distinct_card_1h",
-            "distinct card tokens (estimate) of the merchant in 1h",
+            "distinct cards (estimate) of the merchant in 1h",
         ),
     ],
 )

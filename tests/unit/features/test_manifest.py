@@ -43,7 +43,7 @@ def test_a_gap_between_ranges_is_in_no_batch():
 
 @pytest.mark.parametrize("empty_first", [True, False])
 def test_empty_ranges_hold_nothing_and_hide_nothing(empty_first):
-    manifests = [manifest(1, ("t", 0, 5, 5)), manifest(2, ("t", 0, 5, 8)), manifest(3, ("t", 0, 8, 8))]
+    manifests = [manifest(1, ("t", 0, 5, 5)), manifest(2, ("t", 0, 5, 8)), manifest(3, ("t", 0, 6, 6), ("t", 0, 8, 8))]
     rows = coordinates(("t", 0, 5), ("t", 0, 7), ("t", 0, 8))
     ordered = manifests if empty_first else manifests[::-1]
     assert batch_numbers(rows, ordered).tolist() == [2, 2, NO_BATCH]

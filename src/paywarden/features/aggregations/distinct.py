@@ -7,4 +7,4 @@ from paywarden.features.aggregations.aggregation import Aggregation, Stored
 from paywarden.features.cells import SKETCH
 from paywarden.features.results import Result
 
-DISTINCT = Aggregation("distinct", (Stored(SKETCH),), Result.DISTINCT, "distinct {field} tokens (estimate)")
+DISTINCT = Aggregation("distinct", (Stored(SKETCH),), Result.DISTINCT, "distinct {field}s (estimate)")

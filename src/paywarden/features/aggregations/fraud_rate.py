@@ -11,5 +11,5 @@ FRAUD_RATE = Aggregation(
     "fraud_rate",
     (Stored(COUNT, Clock.FRAUD_LABELS, of_field=False), Stored(COUNT, of_field=False)),
     Result.FRAUD_RATE,
-    "fraud labels arrived ÷ transactions, smoothed",
+    "fraud rate (reports arrived ÷ transactions, smoothed)",
 )
