@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from paywarden import wiring
 from paywarden.cli.console import err, settings_of
+from paywarden.errors import PaywardenError
 from paywarden.features.manifest import BatchManifest, BatchOutcome
 
 app = typer.Typer(help="The Spark stream: transactions in, decisions out.", no_args_is_help=True)
@@ -67,7 +68,7 @@ class _Progress:
         self._path = path
 
     def __call__(self, manifest: BatchManifest, outcome: BatchOutcome, seconds: float) -> None:
-        lag = self._lag_of(manifest)
+        lag = self._lag(manifest)
         entry = {"batch": manifest.batch, "rows": outcome.inputs, "seconds": seconds, "lag": lag, **asdict(outcome)}
         with self._path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
@@ -75,9 +76,17 @@ class _Progress:
         latency = ""
         if outcome.latency_p50_ms is not None and outcome.latency_p99_ms is not None:
             latency = f", p50 {outcome.latency_p50_ms / 1000:.2f} s, p99 {outcome.latency_p99_ms / 1000:.2f} s"
+        behind = "unknown" if lag is None else f"{lag:,}"
         err.print(
-            f"batch {manifest.batch}: {outcome.inputs:,} rows in {seconds:.2f} s, {speed}{latency}, lag {lag:,}, "
+            f"batch {manifest.batch}: {outcome.inputs:,} rows in {seconds:.2f} s, {speed}{latency}, lag {behind}, "
             f"{outcome.alerts:,} alerts, {outcome.dead_letters:,} dead letters, model {manifest.bundle_version}",
             highlight=False,
             soft_wrap=True,
         )
+
+    def _lag(self, manifest: BatchManifest) -> int | None:
+        """How far behind the stream is; None where Kafka does not say, which must not fail a finished batch."""
+        try:
+            return self._lag_of(manifest)
+        except PaywardenError:
+            return None

@@ -188,6 +188,8 @@ class SparkStream:
         tally: Accumulator[Counts],
     ) -> DataFrame:
         inputs = records.withColumn("timestamp", sf.unix_millis("timestamp")).select(*INPUT_COLUMNS)
+        # A task a core, not one a topic partition: starting Python for a handful of rows costs more than the rows.
+        inputs = inputs.coalesce(self.session.sparkContext.defaultParallelism)
         rows = inputs.mapInArrow(self.parse, self.parse.rows.spark)
         decide = DecideStep(self.catalogue, files, manifest, self.outputs, self.clock)
         for entity in self.catalogue.entities:
