@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -39,8 +40,10 @@ from paywarden.features.manifest import BatchManifest, BatchOutcome
 from paywarden.features.state import OpenStore
 from paywarden.features.windows import DAY_MS
 from paywarden.jobs.serving import ServingModels
+from paywarden.jobs.state_build import Built, build_state, ranges_of
 from paywarden.jobs.stream import StreamJob, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
+from paywarden.jobs.train import History
 from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
 from paywarden.settings import Settings
 from paywarden.training.thresholds import AlertBudget
@@ -264,6 +267,20 @@ def mapped_data(settings: Settings, file: Path, mapping: str) -> MappedData:
         currencies=currency_table(settings) if several else None,
         token_key=key.get_secret_value().encode() if key else None,
     )
+
+
+def rebuild_state(settings: Settings, history: History, *, takeover: bool = False) -> Built:
+    """The online state made anew from the lake's history, as a new stream epoch; the store is closed again."""
+    topics, stored = settings.kafka.topics, lake(settings)
+    engine, store = Engine(catalogue(settings)), open_store(settings)()
+    # Whatever layout the store holds is what is being replaced.
+    lease = store.acquire(uuid.uuid4().hex, store.layout_digest() or engine.digest, takeover=takeover)
+    ends = {t: stored.next_offsets(t, settings.kafka.partitions) for t in (topics.transactions, topics.labels)}
+    built = build_state(
+        store, lease, manifests(settings), engine, history.transactions, history.labels, ranges_of(ends)
+    )
+    store.close()
+    return built
 
 
 def tail(settings: Settings, topic: str) -> Iterator[pa.Table]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,10 @@ from paywarden.events.decision import decode_decisions, decode_outcomes
 from paywarden.events.encoding import encode_transactions, routing_keys
 from paywarden.events.schema import EventSchema
 from paywarden.features.catalogue import Catalogue
-from paywarden.features.engine import Engine
 from paywarden.jobs import archive as archive_job
 from paywarden.jobs import produce as produce_job
 from paywarden.jobs.demo import Served
 from paywarden.jobs.produce import Arrivals, Produced
-from paywarden.jobs.state_build import build_state, ranges_of
 from paywarden.jobs.train import History, Trained, read_history, train_and_register
 from paywarden.scoring.scorer import Scorer
 from paywarden.settings import Settings, load_settings
@@ -118,15 +115,7 @@ class LocalPlatform:
 
     def build_state(self) -> None:
         """Make the online state from the lake."""
-        settings, lake = self.settings, wiring.lake(self.settings)
-        topics, engine, store = settings.kafka.topics, Engine(self.catalogue), wiring.open_store(settings)()
-        history = self.history()
-        lease = store.acquire(uuid.uuid4().hex, engine.digest)
-        ends = {t: lake.next_offsets(t, settings.kafka.partitions) for t in (topics.transactions, topics.labels)}
-        build_state(
-            store, lease, wiring.manifests(settings), engine, history.transactions, history.labels, ranges_of(ends)
-        )
-        store.close()
+        wiring.rebuild_state(self.settings, self.history())
 
     def start_stream(self) -> None:
         """The stream is running, as `paywarden stream run` in a process of its own."""

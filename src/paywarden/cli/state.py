@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated
 
 import typer
@@ -10,8 +9,6 @@ from rich.table import Table
 
 from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
-from paywarden.features.engine import Engine
-from paywarden.jobs.state_build import build_state, ranges_of
 from paywarden.jobs.train import read_history
 
 app = typer.Typer(help="The online state: build it from the lake, look at its size.", no_args_is_help=True)
@@ -28,18 +25,12 @@ def build(
     Example: [bold]paywarden archive && paywarden state build[/]
     """
     settings = settings_of()
-    topics, lake = settings.kafka.topics, wiring.lake(settings)
-    history = read_history(lake, topics.transactions, topics.labels)
-    engine, store = Engine(wiring.catalogue(settings)), wiring.open_store(settings)()
-    lease = store.acquire(uuid.uuid4().hex, store.layout_digest() or engine.digest, takeover=takeover)
+    topics = settings.kafka.topics
+    history = read_history(wiring.lake(settings), topics.transactions, topics.labels)
     err.print(f"replaying {history.transactions.num_rows:,} transactions and {history.labels.num_rows:,} labels")
-    ends = {t: lake.next_offsets(t, settings.kafka.partitions) for t in (topics.transactions, topics.labels)}
-    built = build_state(
-        store, lease, wiring.manifests(settings), engine, history.transactions, history.labels, ranges_of(ends)
-    )
+    built = wiring.rebuild_state(settings, history, takeover=takeover)
     records = {entity: len(states.keys) for entity, states in built.replay.states.items()}
     out.print(f"stream epoch {built.manifest.stream_epoch}: {records}", highlight=False)
-    store.close()
 
 
 @app.command()

@@ -15,7 +15,6 @@ from paywarden.cli.local_platform import dead_letter_origins
 from paywarden.cli.stream import READY
 from paywarden.events.decision import decode_decisions, decode_outcomes
 from paywarden.events.schema import EventSchema
-from paywarden.features.engine import Engine
 from paywarden.jobs.account import Account, account, first_by
 from paywarden.jobs.archive import archive
 from paywarden.jobs.parity import Parity, compare, replayed_decisions
@@ -144,10 +143,6 @@ class StreamHarness:
             lambda digest: Scorer(self.results[digest].bundle),
         )
         return compare(first_by(self.decisions(), "decision_id"), replayed, self.catalogue.names)
-
-    def layout(self) -> str:
-        """The digest of the state layout."""
-        return Engine(self.catalogue).digest
 
     def _values(self, topic: str) -> list[bytes]:
         name = getattr(self.settings.kafka.topics, topic)
