@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
@@ -58,6 +58,9 @@ def _words(value: object) -> object:
 Currency = Annotated[str, AfterValidator(_currency)]
 LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...], NoDecode, BeforeValidator(_words)]
+
+OptionalField = Literal["auth_result", "transaction_type", "category", "channel", "country", "location"]
+OptionalFields = Annotated[tuple[OptionalField, ...], NoDecode, BeforeValidator(_words)]
 
 
 class _Section(BaseModel):
@@ -158,10 +161,14 @@ class EventSettings(_Section):
     """What a transaction holds here."""
 
     entities: Names = Field(
-        default=("card", "merchant"), min_length=1, description="the first one gives the routing key"
+        default=("card", "merchant"), description="the first one gives the routing key; without any, the transaction id"
     )
     extra_numbers: Names = ()
     extra_categories: Names = ()
+    optional: OptionalFields = Field(
+        default=get_args(OptionalField), description="which of these fields the transactions have"
+    )
+    aggregated: Names = Field(default=(), description="those of extra_numbers that are aggregated over the entities")
     base_currency: Currency = "EUR"
     rates: dict[Currency, tuple[DatedRate, ...]] = Field(default_factory=dict)
     token_key: SecretStr | None = Field(

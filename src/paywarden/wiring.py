@@ -61,7 +61,9 @@ Report = Callable[[BatchManifest, BatchOutcome, float], None]
 def event_schema(settings: Settings) -> EventSchema:
     """The entities and extras that transactions may bear."""
     events = settings.events
-    return EventSchema(events.entities, events.extra_numbers, events.extra_categories)
+    return EventSchema(
+        events.entities, events.extra_numbers, events.extra_categories, events.optional, events.aggregated
+    )
 
 
 def currency_table(settings: Settings) -> CurrencyTable:

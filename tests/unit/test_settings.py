@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from paywarden.errors import ConfigurationError
+from paywarden.events.schema import OPTIONAL_FIELDS
 from paywarden.settings import load_settings
 
 
@@ -95,7 +96,7 @@ def test_a_wrong_value_is_not_repeated_since_it_may_be_a_secret(monkeypatch):
         ("state: {shards: 0}\n", r"state\.shards: .*greater than or equal to 1"),
         ("events: {base_currency: euro}\n", r"events\.base_currency: .*ISO 4217"),
         ("events: {rates: {USD: [{from: 2024-01-01, rate: 0}]}}\n", r"events\.rates\.USD\.0\.rate: .*greater than 0"),
-        ("events: {entities: []}\n", r"events\.entities: "),
+        ("events: {optional: [latitude]}\n", r"events\.optional\.0: .*'country' or 'location'"),
         ("events: {entities: [Card Number]}\n", r"events\.entities\.0: "),
         ("- a\n", "must hold sections"),
         ("a: [\n", "cannot be read as YAML"),
@@ -144,6 +145,12 @@ def test_rates_are_dated():
 def test_a_list_in_the_environment_may_be_words_or_json(monkeypatch, written):
     monkeypatch.setenv("PAYWARDEN_EVENTS__ENTITIES", written)
     assert load_settings().events.entities == ("customer", "device")
+
+
+def test_every_optional_field_of_the_events_is_a_setting(monkeypatch):
+    assert load_settings().events.optional == OPTIONAL_FIELDS
+    monkeypatch.setenv("PAYWARDEN_EVENTS__OPTIONAL", "country,location")
+    assert load_settings().events.optional == ("country", "location")
 
 
 def test_settings_cannot_be_changed():

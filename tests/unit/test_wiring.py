@@ -9,6 +9,7 @@ import pytest
 from paywarden import wiring
 from paywarden.adapters.state.lmdb_store import LmdbStateStore
 from paywarden.errors import ConfigurationError
+from paywarden.events.schema import EventSchema
 from paywarden.features.catalogue import core_catalogue
 from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.settings import ENVIRONMENT_PREFIX, load_settings
@@ -23,9 +24,9 @@ def defaults(tmp_path, monkeypatch):
 
 
 def test_entities_and_extras_reach_schema_and_catalogue():
-    settings = load_settings(events={"entities": ("account",), "extra_numbers": ("age",)})
-    assert wiring.event_schema(settings).entities == ("account",)
-    assert wiring.event_schema(settings).extra_numbers == ("age",)
+    events = {"entities": ("account",), "extra_numbers": ("age",), "aggregated": ("age",), "optional": ("country",)}
+    settings = load_settings(events=events)
+    assert wiring.event_schema(settings) == EventSchema(("account",), ("age",), (), ("country",), ("age",))
     assert wiring.catalogue(settings).names == core_catalogue(("account",)).names
 
 

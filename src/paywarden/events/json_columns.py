@@ -29,8 +29,13 @@ def raw_member(name: str, json: pa.StringArray) -> pa.StringArray:
     return pc.fill_null(joined, "") if joined.null_count else joined
 
 
-def object_member(name: str, members: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.StringArray:
-    """``,"name":{...}`` of each row with the members that are not null; the empty string where all are."""
+def object_member(name: str, members: Mapping[str, pa.Array | pa.ChunkedArray]) -> pa.StringArray | pa.StringScalar:
+    """``,"name":{...}`` of each row with the members that are not null; the empty string where all are.
+
+    Without any members there is one empty string for all rows.
+    """
+    if not members:
+        return pa.scalar("", pa.string())
     inner = _joined([member(key, values) for key, values in members.items()])
     body = pc.utf8_slice_codeunits(inner, 1)  # without the first comma
     return pc.if_else(pc.equal(inner, ""), "", pc.binary_join_element_wise(f',"{name}":{{', body, "}", ""))

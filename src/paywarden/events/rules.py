@@ -155,7 +155,8 @@ def _label_rules(columns: Columns, schema: EventSchema, limits: Limits) -> Itera
 
 def _routing_key(columns: Columns, schema: EventSchema) -> pa.Array:
     """The token of the first entity, else the transaction id."""
-    return pc.coalesce(columns[schema.entity_columns[0]], columns["transaction_id"])
+    ids = columns["transaction_id"]
+    return pc.coalesce(columns[f"entity_{schema.routing_entity}"], ids) if schema.entities else ids
 
 
 def _missing(columns: Columns, names: Sequence[str]) -> Iterator[Rule]:

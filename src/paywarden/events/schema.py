@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
 
@@ -18,6 +18,8 @@ AUTH_RESULTS = ("approved", "declined")
 CHANNELS = ("online", "in_person", "atm", "mail_or_phone", "transfer")
 LABEL_SOURCES = ("chargeback", "analyst", "issuer_report")
 DEFAULT_TRANSACTION_TYPE = TRANSACTION_TYPES[0]
+OPTIONAL_FIELDS = ("auth_result", "transaction_type", "category", "channel", "country", "location")
+"""What data may lack; ``location`` is latitude and longitude together."""
 
 MAX_NAME_LENGTH = 40  # names become parts of feature names, such as card_ratio_amount_mean_30d
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -25,12 +27,14 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class EventSchema:
-    """The entities and extra fields that a deployment declares, and the Arrow schemas that follow from them.
+    """The entities, optional and extra fields that the data have, and the Arrow schemas that follow from them.
 
     ``entities`` are tokens of a card, a merchant, a device and the like; the first one routes: it is the Kafka key
-    of a transaction and of its labels. ``extra_numbers`` (float64) and ``extra_categories`` (string) are further
-    request fields. All names are lowercase identifiers of at most 40 characters; an entity repeated, or one name
-    used for two extras, raises :class:`~paywarden.errors.ConfigurationError`.
+    of a transaction and of its labels. Without any, the transaction id routes. ``extra_numbers`` (float64) and
+    ``extra_categories`` (string) are further request fields; ``aggregated`` names those numbers that are also
+    aggregated over the entities. ``optional`` says which of :data:`OPTIONAL_FIELDS` the data have at all: a column
+    that they lack is there all the same, and null. All names are lowercase identifiers of at most 40 characters. A
+    name repeated, or one that does not stand for anything, raises :class:`~paywarden.errors.ConfigurationError`.
 
     >>> EventSchema().routing_entity, EventSchema().entity_columns
     ('card', ('entity_card', 'entity_merchant'))
@@ -39,22 +43,27 @@ class EventSchema:
     entities: tuple[str, ...] = ("card", "merchant")
     extra_numbers: tuple[str, ...] = ()
     extra_categories: tuple[str, ...] = ()
+    optional: tuple[str, ...] = OPTIONAL_FIELDS
+    aggregated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("entities", "extra_numbers", "extra_categories"):
-            names = getattr(self, field)
+        for field in fields(self):
+            names = getattr(self, field.name)
             if isinstance(names, str):
-                raise ConfigurationError(f"{field} is the string {names!r}; give a list of names")
-            object.__setattr__(self, field, tuple(names))  # a list from YAML is welcome, and stays hashable
-        if not self.entities:
-            raise ConfigurationError("entities is empty; declare at least one, such as 'card': it routes transactions")
+                raise ConfigurationError(f"{field.name} is the string {names!r}; give a list of names")
+            object.__setattr__(self, field.name, tuple(names))  # a list from YAML is welcome, and stays hashable
         _check_names("entities", self.entities)
         _check_names("extra_numbers and extra_categories", self.extra_numbers + self.extra_categories)
+        for name, all_names in (("optional", OPTIONAL_FIELDS), ("aggregated", self.extra_numbers)):
+            chosen = getattr(self, name)
+            _check_names(name, chosen)
+            _check_known(name, chosen, all_names)
+            object.__setattr__(self, name, tuple(n for n in all_names if n in chosen))  # their order says nothing
 
     @property
-    def routing_entity(self) -> str:
-        """The entity whose token is the Kafka key of a transaction and of its labels."""
-        return self.entities[0]
+    def routing_entity(self) -> str | None:
+        """The entity whose token is the Kafka key of a transaction and of its labels; none where the id routes."""
+        return self.entities[0] if self.entities else None
 
     @property
     def entity_columns(self) -> tuple[str, ...]:
@@ -126,3 +135,10 @@ def _check_names(field: str, names: Iterable[str]) -> None:
         if name in seen:
             raise ConfigurationError(f"{field}: {name!r} is declared twice; rename or remove one")
         seen.add(name)
+
+
+def _check_known(field: str, names: Iterable[str], known: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in known:
+            listed = f"known: {', '.join(known)}" if known else "no extra_numbers are declared"
+            raise ConfigurationError(f"{field}: there is no {name!r}; {listed}")

@@ -64,6 +64,14 @@ def same(left, right):
     return a == b and left.remove_column(at).equals(right.remove_column(at))
 
 
+def test_a_decision_without_entities_reads_back_equal():
+    schema = EventSchema(())
+    plain = table(ROW).drop_columns(["entity_card", "entity_merchant"])
+    read = decode_decisions(encode_decisions(plain, schema), schema)
+    assert read.schema == decision_schema(schema)
+    assert same(read, plain)
+
+
 def test_a_decision_is_written_as_the_contract_says():
     (message,) = encode_decisions(table(ROW), SCHEMA)
     fields = {key: value for key, value in ROW.items() if not key.startswith("entity_")}

@@ -110,3 +110,18 @@ def test_sliced_and_chunked_tables_are_encoded_as_their_rows():
 
 def test_routing_keys_are_the_bytes_of_the_column():
     assert routing_keys(plain_table(routing_key="é")) == ["é".encode()]
+
+
+def test_without_entities_events_read_back_equal_and_their_ids_route():
+    schema = EventSchema(())
+    row = {"transaction_id": "t-1", "occurred_at": NOW, "received_at": NOW, "routing_key": "t-1"}
+    payment = row | {"amount": 5, "currency": "EUR", "amount_base": 5, "transaction_type": "refund"}
+    label = row | {"labelled_at": NOW, "is_fraud": True, "source": "analyst"}
+    payments = pa.Table.from_pylist([payment], schema=schema.transaction_schema())
+    labels = pa.Table.from_pylist([label], schema=schema.label_schema())
+    messages = encode_transactions(payments, schema)
+    assert b"entities" not in messages[0]
+    read = parse_transactions(pa.array(messages, pa.binary()), timestamps([row]), schema, CurrencyTable("EUR"))
+    assert read.rows.equals(payments)
+    read = parse_labels(pa.array(encode_labels(labels, schema), pa.binary()), timestamps([row]), schema)
+    assert read.rows.equals(labels)

@@ -108,7 +108,6 @@ def test_a_mapping_that_is_not_there_is_named(name, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"entities": None}, "mapping m: entities is empty; declare at least one"),
         ({"entities": "[card]"}, r"'entities' is \['card'\]; write a block"),
         ({"entities": "{Card: C}"}, "'Card' is no name"),
         ({"entities": "{card: {colum: C}}"}, r"entities\.card: unknown key 'colum'\. Did you mean 'column'\?"),

@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from paywarden.errors import ConfigurationError
-from paywarden.events.schema import EventSchema
+from paywarden.events.schema import OPTIONAL_FIELDS, EventSchema
 
 
 def test_the_first_entity_routes_and_columns_follow_the_declaration():
@@ -41,6 +41,8 @@ def test_a_bad_name_is_refused(name):
         {"entities": ("card", "card")},
         {"extra_numbers": ("age", "age")},
         {"extra_numbers": ("age",), "extra_categories": ("age",)},
+        {"optional": ("country", "country")},
+        {"extra_numbers": ("age",), "aggregated": ("age", "age")},
     ],
 )
 def test_a_name_declared_twice_is_refused(declaration):
@@ -48,7 +50,35 @@ def test_a_name_declared_twice_is_refused(declaration):
         EventSchema(**declaration)
 
 
-@pytest.mark.parametrize("entities", [(), "card"])
-def test_entities_must_be_a_list_with_a_name(entities):
+def test_entities_must_be_a_list():
     with pytest.raises(ConfigurationError, match="entities"):
-        EventSchema(entities)
+        EventSchema("card")
+
+
+def test_without_entities_none_routes():
+    schema = EventSchema(())
+    assert schema.routing_entity is None
+    assert schema.entity_columns == ()
+
+
+def test_optional_fields_are_all_there_unless_told():
+    assert EventSchema().optional == OPTIONAL_FIELDS
+    assert EventSchema(optional=["location", "country"]) == EventSchema(optional=("country", "location"))
+    assert EventSchema(optional=()).transaction_schema() == EventSchema().transaction_schema()
+
+
+def test_aggregated_extras_keep_the_order_of_the_numbers():
+    assert EventSchema(extra_numbers=("age", "tip"), aggregated=("tip", "age")).aggregated == ("age", "tip")
+
+
+@pytest.mark.parametrize(
+    ("declaration", "message"),
+    [
+        ({"optional": ("latitude",)}, "optional: there is no 'latitude'; known: auth_result, .*, location"),
+        ({"extra_numbers": ("age",), "aggregated": ("tip",)}, "aggregated: there is no 'tip'; known: age"),
+        ({"aggregated": ("tip",)}, "aggregated: there is no 'tip'; no extra_numbers are declared"),
+    ],
+)
+def test_what_is_chosen_must_exist(declaration, message):
+    with pytest.raises(ConfigurationError, match=message):
+        EventSchema(**declaration)
