@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +18,11 @@ from paywarden.errors import DataError, MappingError
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.limits import DEFAULT_LIMITS, Limits
 from paywarden.events.mapped_fields import FieldReader
-from paywarden.events.mapping import LabelSource, Mapping
+from paywarden.events.mapping import Mapping
+from paywarden.events.remedies import remedy
 from paywarden.events.rules import Checked, Columns, check_labels, check_transactions
 from paywarden.events.schema import EventSchema
+from paywarden.events.sources import LabelSource
 from paywarden.events.strings import one_array
 from paywarden.events.yaml_section import did_you_mean
 
@@ -33,6 +37,7 @@ class MappedData:
 
     ``rejects`` has the columns of :data:`REJECT_SCHEMA`: the row counted from 1 without a header, ``transaction`` or
     ``label``, the code and the detail. A refused transaction has no label. ``rows`` counts the rows of the file.
+    ``label_delay_ms`` is how long after a transaction its label came; 0 without labels.
     """
 
     schema: EventSchema
@@ -41,6 +46,7 @@ class MappedData:
     transactions: pa.Table
     labels: pa.Table
     rejects: pa.Table
+    label_delay_ms: int = 0
 
 
 def read_events(
@@ -56,11 +62,11 @@ def read_events(
     ``currencies`` may be left out where the mapping gives one currency for all rows, which then is the base.
     ``token_key`` is needed where an entity is tokenised. ``received_at`` of a transaction is ``occurred_at`` plus the
     mapping's delay; that of a label is when it was given. Raises :class:`~paywarden.errors.DataError` if the file
-    cannot be read and :class:`~paywarden.errors.MappingError` if the mapping does not fit it.
+    cannot be read and :class:`~paywarden.errors.MappingError` if the mapping does not fit it, or fits no row.
     """
     currencies = currencies or _only_currency(mapping)
     columns = _file_columns(Path(path), mapping)
-    rows = len(next(iter(columns.values())))
+    rows = len(columns[mapping.amount.column])
     reader = FieldReader(columns, mapping)
     fields = reader.fields(currencies, token_key)
     refused = dict(reader.unreadable)
@@ -69,14 +75,47 @@ def read_events(
         fields = {name: values.take(pa.array(readable)) for name, values in fields.items()}
     checked = check_transactions(fields, mapping.schema, currencies, limits)
     refused |= {int(readable[i]): reason for i, reason in checked.refused.items()}
-    rejects = [_rejects("transaction", refused)]
+    if rows and not len(checked.kept):
+        raise _nothing_fits(mapping, rows, refused)
+    named = _with_columns(mapping)
+    rejects = [_rejects("transaction", refused, named)]
     labels = mapping.schema.label_schema().empty_table()
     if mapping.label is not None:
         kept = readable[checked.kept]
         found, of_rows = _labels(checked.rows, fields, checked.kept, mapping.label, mapping.schema, limits)
         labels = found.rows
-        rejects.append(_rejects("label", {int(kept[of_rows[i]]): reason for i, reason in found.refused.items()}))
-    return MappedData(mapping.schema, currencies, rows, checked.rows, labels, pa.concat_tables(rejects))
+        rejects.append(_rejects("label", {int(kept[of_rows[i]]): reason for i, reason in found.refused.items()}, named))
+    return MappedData(
+        mapping.schema,
+        currencies,
+        rows,
+        checked.rows,
+        labels,
+        pa.concat_tables(rejects),
+        0 if mapping.label is None else mapping.label.delay_ms,
+    )
+
+
+def _nothing_fits(mapping: Mapping, rows: int, refused: dict[int, tuple[str, str]]) -> MappingError:
+    first = min(refused)
+    code, detail = refused[first]
+    return MappingError(
+        f"mapping {mapping.name}: none of the {rows:,} rows is a transaction; row {first + 1}: "
+        f"{_with_columns(mapping)(detail)}; {remedy(code)}"
+    )
+
+
+def _with_columns(mapping: Mapping) -> Callable[[str], str]:
+    """Details begin with the field they speak of: its column is added."""
+    columns: dict[str, str] = {}
+    for place, column in mapping.columns():
+        columns[place] = f"{columns[place]} and {column!r}" if place in columns else f"column {column!r}"
+
+    def named(detail: str) -> str:
+        place = columns.get(detail.split(" ", 1)[0])
+        return detail if place is None or "column" in detail else f"{detail} ({place})"
+
+    return named
 
 
 def _only_currency(mapping: Mapping) -> CurrencyTable:
@@ -121,16 +160,18 @@ def _read_csv(path: Path, wanted: dict[str, None]) -> pa.Table:
         ragged.append(row)
         return "error"
 
+    parse = pa_csv.ParseOptions(invalid_row_handler=note)
     try:
-        return pa_csv.read_csv(
-            path, parse_options=pa_csv.ParseOptions(invalid_row_handler=note), convert_options=convert
-        )
+        return pa_csv.read_csv(path, parse_options=parse, convert_options=convert)
     except pa.ArrowInvalid:
         if not ragged:
             raise
-        row = ragged[0]  # Arrow's message quotes the row, and a row may hold card numbers
+        with contextlib.suppress(pa.ArrowInvalid):  # rows have numbers only where one thread reads them
+            pa_csv.read_csv(path, pa_csv.ReadOptions(use_threads=False), parse, convert)
+        row = ragged[-1]  # Arrow's message quotes the row, and a row may hold card numbers
         raise DataError(
-            f"{path}: a row has {row.actual_columns} values and the header {row.expected_columns}; correct the file"
+            f"{path}: row {(row.number or 0) - 1} has {row.actual_columns} values and the header "
+            f"{row.expected_columns}; correct the file"
         ) from None
 
 
@@ -140,6 +181,9 @@ def _skip(_row: pa_csv.InvalidRow) -> str:
 
 def _check_columns(path: Path, present: list[str], mapping: Mapping) -> None:
     for place, column in mapping.columns():
+        if present.count(column) > 1:
+            count = f"{present.count(column)} columns {column!r}"
+            raise MappingError(f"mapping {mapping.name}, {place}: {path.name} has {count}; rename one")
         if column not in present:
             hint = did_you_mean(column, present)
             raise MappingError(
@@ -172,9 +216,10 @@ def _labels(
     return check_labels(columns, schema, limits), of_rows
 
 
-def _rejects(event: str, refused: dict[int, tuple[str, str]]) -> pa.Table:
+def _rejects(event: str, refused: dict[int, tuple[str, str]], named: Callable[[str], str]) -> pa.Table:
     rows = sorted(refused)
-    columns = [[i + 1 for i in rows], [event] * len(rows), *([refused[i][k] for i in rows] for k in (0, 1))]
+    codes, details = [refused[i][0] for i in rows], [named(refused[i][1]) for i in rows]
+    columns = [[i + 1 for i in rows], [event] * len(rows), codes, details]
     return pa.Table.from_arrays(
         [pa.array(c, f.type) for c, f in zip(columns, REJECT_SCHEMA, strict=True)], schema=REJECT_SCHEMA
     )

@@ -1,24 +1,25 @@
-"""Columns of a file as the values of fields: times, amounts, numbers, texts, labels.
+"""Columns of a file as the values of fields: amounts, numbers, texts, labels. Times: ``time_readers.py``.
 
 Every reader gives an array as long as its input in which a value that cannot be read is null, so that the caller can
-tell it from one that was null before. To add a time format, add a function to :data:`TIME_FORMATS`.
+tell it from one that was null before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.events.strings import validity
+
 AMOUNT_UNITS = ("major", "minor")
-TimeReader = Callable[[pa.Array, str], pa.Int64Array]
+EARTH_RADIUS_KM = 6371.0088  # mean radius (IUGG)
+LARGEST_READ = 10**15  # beyond every limit of a time or an amount, and exact as a float64
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
-_ENDS_WITH_ZONE = r"[0-9]{2}:[0-9]{2}.*(Z|[+-][0-9]{2}:?[0-9]{2})$"
-_LARGEST_READ = 10**15  # beyond every limit of a time or an amount, and exact as a float64
 
 
 def texts(values: pa.Array) -> pa.StringArray:
@@ -52,12 +53,12 @@ def minor_units(values: pa.Array, unit: str, exponents: NDArray[np.int64] | int)
     unreadable = ~read.is_valid().to_numpy(zero_copy_only=False)
     if unit == "minor":
         unreadable |= whole != amounts
-    return pa.array(np.clip(whole, -_LARGEST_READ, _LARGEST_READ).astype(np.int64), mask=unreadable)
+    return pa.array(np.clip(whole, -LARGEST_READ, LARGEST_READ).astype(np.int64), mask=unreadable)
 
 
 def labels(values: pa.Array, fraud: Sequence[str], legitimate: Sequence[str]) -> pa.BooleanArray:
     """True, false or unreadable, by the text of the value in lower case: ``true``, ``1``, ``fraud``."""
-    text = pc.utf8_lower(pc.utf8_trim_whitespace(texts(values)))
+    text = _comparable(values)
     is_fraud, is_legitimate = (pc.is_in(text, value_set=pa.array(known, pa.string())) for known in (fraud, legitimate))
     return pc.if_else(is_fraud, True, pc.if_else(is_legitimate, False, None))
 
@@ -66,8 +67,30 @@ def renamed(values: pa.Array, names: Mapping[str, str]) -> pa.StringArray:
     """Names of the values by their text in lower case; null where there is no name. Without names, the texts."""
     if not names:
         return texts(values)
-    text = pc.utf8_lower(pc.utf8_trim_whitespace(texts(values)))
+    text = _comparable(values)
     return pa.array(names.values(), pa.string()).take(pc.index_in(text, value_set=pa.array(names, pa.string())))
+
+
+def distance_km(points: Sequence[pa.Array]) -> pa.DoubleArray:
+    """Kilometres between two points, each a latitude and a longitude in degrees, along the sphere of Earth's size.
+
+    The haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky & Telescope 68, 1984). Null where any is.
+    """
+    read = [numbers(values) for values in points]
+    known = np.logical_and.reduce([validity(values) for values in read])
+    degrees = [pc.fill_null(values, 0.0).to_numpy(zero_copy_only=False) for values in read]
+    first_latitude, first_longitude, latitude, longitude = (np.radians(values) for values in degrees)
+    half_chord = (
+        np.sin((latitude - first_latitude) / 2) ** 2
+        + np.cos(first_latitude) * np.cos(latitude) * np.sin((longitude - first_longitude) / 2) ** 2
+    )
+    return pa.array(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half_chord, 0, 1))), mask=~known)
+
+
+def _comparable(values: pa.Array) -> pa.StringArray:
+    """Texts in lower case, whole numbers without a fraction even where they are text: ``1.0`` is ``1``."""
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(texts(values)))
+    return pc.replace_substring_regex(text, r"^([0-9]+)\.0+$", r"\1")
 
 
 def cast_or_null(values: pa.Array, target: pa.DataType) -> pa.Array:
@@ -81,45 +104,3 @@ def cast_or_null(values: pa.Array, target: pa.DataType) -> pa.Array:
             return pa.nulls(1, target)
         middle = len(values) // 2
         return pa.concat_arrays([cast_or_null(values[:middle], target), cast_or_null(values[middle:], target)])
-
-
-def _datetime(values: pa.Array, timezone: str) -> pa.Int64Array:
-    """Timestamps and dates of Arrow, or ISO 8601 text; those without a zone are in ``timezone``.
-
-    Arrow knows daylight saving until 2037 only; later local times may be an hour off.
-    """
-    if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
-        return _milliseconds(
-            values if pa.types.is_timestamp(values.type) else values.cast(pa.timestamp("ms")), timezone
-        )
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-        return pa.nulls(len(values), pa.int64())
-    text = pc.utf8_trim_whitespace(values)
-    zoned = pc.match_substring_regex(text, _ENDS_WITH_ZONE)
-    with_zone = cast_or_null(pc.if_else(zoned, text, None), pa.timestamp("ns", "UTC"))
-    without = cast_or_null(pc.if_else(zoned, None, text), pa.timestamp("ns"))
-    return pc.coalesce(_milliseconds(with_zone, "UTC"), _milliseconds(without, timezone))
-
-
-def _milliseconds(times: pa.TimestampArray, timezone: str) -> pa.Int64Array:
-    if times.type.tz is None and timezone != "UTC":  # an hour that occurs twice, or never, is taken as the earlier one
-        times = pc.assume_timezone(times, timezone, ambiguous="earliest", nonexistent="earliest")
-    return times.cast(pa.timestamp("ms", times.type.tz), safe=False).cast(pa.int64())
-
-
-def _epoch(milliseconds: int) -> TimeReader:
-    def read(values: pa.Array, _timezone: str) -> pa.Int64Array:
-        read_numbers = numbers(values)
-        times = pc.fill_null(read_numbers, 0.0).to_numpy(zero_copy_only=False) * milliseconds
-        times = np.clip(np.rint(times), -_LARGEST_READ, _LARGEST_READ).astype(np.int64)
-        return pa.array(times, mask=~read_numbers.is_valid().to_numpy(zero_copy_only=False))
-
-    return read
-
-
-TIME_FORMATS: dict[str, TimeReader] = {
-    "datetime": _datetime,
-    "epoch_seconds": _epoch(1000),
-    "epoch_milliseconds": _epoch(1),
-}
-"""Formats of a time by name: a column and the zone of times without one, to epoch milliseconds UTC."""

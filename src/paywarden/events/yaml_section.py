@@ -62,6 +62,11 @@ class Section:
             raise MappingError(f"{self.where}: {key!r} is {value!r}; write true or false")
         return value
 
+    def exactly_one(self, *keys: str) -> None:
+        """Raises unless one of the keys is there, and no other of them."""
+        if sum(key in self for key in keys) != 1:
+            raise MappingError(f"{self.where}: give one of {', '.join(keys)}, and no other of them")
+
     def duration_ms(self, key: str, default: str) -> int:
         """A duration such as ``7d``, ``12h``, ``30m``, ``45s`` or ``500ms``, in milliseconds."""
         value = self.text(key, default)

@@ -105,9 +105,14 @@ def test_refused_rows_are_counted_from_one_with_their_reason(tmp_path):
     data = read_events(a_file(tmp_path), mapping())
     assert [tuple(row.values()) for row in data.rejects.to_pylist()] == [
         (3, "transaction", "unreadable_value", "occurred_at cannot be read from column 'WHEN'"),
-        (4, "transaction", "amount_out_of_range", "amount is not between 0 and 1000000000000 minor units"),
-        (5, "transaction", "card_number", "entities.card looks like a card number; tokenise it"),
-        (6, "transaction", "missing_field", "transaction_id is missing"),
+        (
+            4,
+            "transaction",
+            "amount_out_of_range",
+            "amount is not between 0 and 1000000000000 minor units (column 'AMOUNT')",
+        ),
+        (5, "transaction", "card_number", "entities.card looks like a card number; tokenise it (column 'CARD')"),
+        (6, "transaction", "missing_field", "transaction_id is missing (column 'ID')"),
         (8, "transaction", "unreadable_value", "amount cannot be read from column 'AMOUNT'"),
         (9, "transaction", "unreadable_value", "label cannot be read from column 'FRAUD'"),
     ]
@@ -155,8 +160,10 @@ def test_ids_are_tokenised_before_they_are_checked(tmp_path):
     data = read_events(a_file(tmp_path), tokenising, token_key=KEY)
     card = tokenise(pa.array(["4111111111111111"]), KEY)[0].as_py()
     assert card in data.transactions.column("entity_card").to_pylist()
-    with pytest.raises(MappingError, match="needs a token key"):
+    with pytest.raises(MappingError, match="set events"):
         read_events(a_file(tmp_path), tokenising)
+    with pytest.raises(MappingError, match="token_key: the token key has fewer than 16 bytes"):
+        read_events(a_file(tmp_path), tokenising, token_key=b"short")
 
 
 def test_currencies_may_come_from_a_column(tmp_path):
@@ -184,10 +191,97 @@ def test_a_column_that_is_not_there_is_named_with_what_is(tmp_path):
             read_events(path, mapping(**{"column: AMOUNT": "column: amounts"}))
 
 
-def test_a_column_read_in_a_wrong_way_is_named(tmp_path):
-    wrong = mapping(**{"occurred_at: WHEN": "occurred_at: {column: WHEN, format: epoch_seconds}"})
-    with pytest.raises(MappingError, match=r"occurred_at: no value of column 'WHEN' \(string\) can be read"):
-        read_events(a_file(tmp_path), wrong)
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        (
+            {"occurred_at: WHEN": "occurred_at: {column: WHEN, format: epoch_seconds}"},
+            r"occurred_at: no value of column 'WHEN' .*.*'2018-04-01 00:00:31' \(string\); write .*datetime",
+        ),
+        (
+            {"occurred_at: WHEN": "occurred_at: {column: SHOP, hour: WHEN}"},
+            r"no value of column 'SHOP' and column 'WHEN' .* 'm1' \(string\) and '2018.*; correct the column",
+        ),
+        ({"column: AMOUNT": "column: SHOP"}, r"amount: no value of column 'SHOP'.*'m1'.*name a column of numbers"),
+        (
+            {"column: FRAUD": "column: CARD"},
+            r"label: no value of .*'007'.*; list its values in fraud_values \(1, true\) or .* \(0, false\)",
+        ),
+        ({"category: MCC": "latitude: OTHER\nlongitude: OTHER"}, r"latitude: no value of column 'OTHER'.*row 1.*'x'"),
+    ],
+)
+def test_a_column_read_in_a_wrong_way_is_named_with_a_row_and_the_remedy(tmp_path, replaced, message):
+    with pytest.raises(MappingError, match=message):
+        read_events(a_file(tmp_path), mapping(**replaced))
+
+
+def test_no_card_number_is_shown_where_a_column_cannot_be_read(tmp_path):
+    path = a_file(tmp_path, CSV.splitlines()[0] + "\n1,4111111111111111,c,m,1,,0,0,x\n")
+    with pytest.raises(MappingError, match=r"in row 1 there is a value \(string\)") as caught:
+        read_events(path, mapping())
+    assert "4111" not in str(caught.value)
+
+
+def test_a_mapping_that_fits_no_row_is_refused_with_the_first_row_and_the_remedy(tmp_path):
+    path = a_file(tmp_path, CSV.splitlines()[0] + "\n1,2018-04-01,c,m,-1,,0,0,x\n2,1970-01-01,c,m,1,,0,0,x\n")
+    with pytest.raises(
+        MappingError, match=r"none of the 2 rows is a .*; row 1: amount .* \(column 'AMOUNT'\); correct"
+    ):
+        read_events(path, mapping())
+
+
+def test_a_column_that_occurs_twice_is_refused_if_it_is_mapped(tmp_path):
+    path = a_file(tmp_path, CSV.replace("OTHER", "MCC"))
+    with pytest.raises(MappingError, match=r"category: events.csv has 2 columns 'MCC'; rename one"):
+        read_events(path, mapping())
+    assert (
+        read_events(a_file(tmp_path, CSV.replace("OTHER", "MORE,MORE").replace(",x\n", ",x,x\n")), mapping()).rows == 9
+    )
+
+
+BARE = """
+transaction_id: {row_number: true, prefix: f-}
+occurred_at: {column: T, format: seconds_since, start: 2018-04-01 00:00:31}
+amount: {column: AMOUNT, unit: minor}
+currency: {value: EUR}
+channel: {column: HOW, names: {true: in_person, false: online}}
+extra_numbers: {tip: {column: TIP, aggregate: true}, far: {distance_km: [A, B, C, D]}, one: {value: 1}}
+label: {column: FRAUD, source: issuer_report, delay: 1s, legitimate_labels: true}
+"""
+BARE_CSV = """T,AMOUNT,HOW,TIP,A,B,C,D,FRAUD
+0,100,true,0.5,0,0,0,90,0
+1e1,200,False,,0,0,0,,1.0
+x,300,true,1,0,0,0,0,0
+86400,400,maybe,1,0,0,0,0,0
+"""
+
+
+def test_data_without_entities_and_ids_become_canonical_tables(tmp_path):
+    data = read_events(a_file(tmp_path, BARE_CSV), Mapping.parse(BARE, "test"))
+    assert data.schema.optional == ("channel",)
+    assert data.schema.aggregated == ("tip",)
+    assert data.label_delay_ms == 1_000
+    columns = ["transaction_id", "routing_key", "occurred_at", "amount", "channel", "extra_tip", "extra_one"]
+    assert [tuple(row.values()) for row in data.transactions.select(columns).to_pylist()] == [
+        ("f-1", "f-1", MOMENT, 100, "in_person", 0.5, 1.0),
+        ("f-2", "f-2", MOMENT + 10_000, 200, "online", None, 1.0),
+        ("f-4", "f-4", MOMENT + DAY, 400, None, 1.0, 1.0),
+    ]
+    assert data.transactions["extra_far"].to_pylist() == [pytest.approx(10_007.557), None, 0.0]
+    labels = data.labels.select(["transaction_id", "routing_key", "received_at", "is_fraud"]).to_pylist()
+    assert [tuple(row.values()) for row in labels] == [
+        ("f-1", "f-1", MOMENT + 1_000, False),
+        ("f-2", "f-2", MOMENT + 11_000, True),
+        ("f-4", "f-4", MOMENT + DAY + 1_000, False),
+    ]
+    assert data.rejects.select(["row", "reason"]).to_pylist() == [{"row": 3, "reason": "unreadable_value"}]
+
+
+def test_an_id_column_may_have_a_prefix(tmp_path):
+    text = BARE.replace("{row_number: true, prefix: f-}", "{column: AMOUNT, prefix: f-}")
+    data = read_events(a_file(tmp_path, BARE_CSV.replace("400", "")), Mapping.parse(text, "test"))
+    assert data.transactions["transaction_id"].to_pylist() == ["f-100", "f-200"]
+    assert data.rejects["reason"].to_pylist() == ["unreadable_value", "missing_field"]
 
 
 def test_a_file_that_cannot_be_read_is_a_data_error(tmp_path):
@@ -204,7 +298,7 @@ def test_a_file_that_cannot_be_read_is_a_data_error(tmp_path):
 
 def test_a_ragged_row_is_counted_and_not_quoted(tmp_path):
     path = a_file(tmp_path, CSV + "4111111111111111,2018\n")
-    with pytest.raises(DataError, match="a row has 2 values and the header 9") as caught:
+    with pytest.raises(DataError, match="row 10 has 2 values and the header 9") as caught:
         read_events(path, mapping())
     assert caught.value.__cause__ is None
     assert "4111" not in str(caught.value)

@@ -1,6 +1,5 @@
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -8,64 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paywarden.events.value_readers import TIME_FORMATS, cast_or_null, labels, minor_units, numbers, renamed, texts
+from paywarden.events.value_readers import (
+    cast_or_null,
+    distance_km,
+    labels,
+    minor_units,
+    numbers,
+    renamed,
+    texts,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-MOMENT = 1_522_540_831_000  # 2018-04-01 00:00:31 UTC
 
 
-def read(name, values, zone="UTC"):
-    return TIME_FORMATS[name](values if isinstance(values, pa.Array) else pa.array(values), zone).to_pylist()
-
-
-@pytest.mark.parametrize(
-    ("text", "milliseconds"),
-    [
-        ("2018-04-01 00:00:31", MOMENT),
-        ("2018-04-01T00:00:31", MOMENT),
-        (" 2018-04-01 00:00:31 ", MOMENT),
-        ("2018-04-01T00:00:31.123456789", MOMENT + 123),
-        ("2018-04-01T00:00:31Z", MOMENT),
-        ("2018-04-01 02:00:31+02:00", MOMENT),
-        ("2018-03-31T19:00:31.5-0500", MOMENT + 500),
-        ("2018-04-01", MOMENT - 31_000),
-        ("2018-02-30", None),
-        ("01/04/2018", None),
-        ("soon", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_iso_8601_is_read(text, milliseconds):
-    # A neighbour of each kind, so that one unreadable value is seen to leave the others alone.
-    assert read("datetime", ["2018-04-01", text, "2018-04-01T00:00Z"])[1] == milliseconds
-
-
-def test_arrow_times_of_any_unit_and_zone_are_read():
-    moment = EPOCH.fromtimestamp(MOMENT / 1000, tz=timezone.utc)
-    for unit in ("s", "ms", "us", "ns"):
-        assert read("datetime", pa.array([moment.replace(tzinfo=None)], pa.timestamp(unit))) == [MOMENT]
-        assert read("datetime", pa.array([moment], pa.timestamp(unit, "America/New_York"))) == [MOMENT]
-    assert read("datetime", [date(2018, 4, 1)]) == [MOMENT - 31_000]
-
-
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1), allow_imaginary=False))  # noqa: DTZ001 - naive is meant
-def test_naive_times_are_of_the_given_zone(naive):
-    zone = ZoneInfo("Europe/Paris")
-    expected = (naive.replace(tzinfo=zone) - EPOCH) // (EPOCH.resolution * 1000)
-    assert read("datetime", [naive.isoformat()], "Europe/Paris") == [expected]
-    assert read("datetime", pa.array([naive], pa.timestamp("us")), "Europe/Paris") == [expected]
-
-
-def test_epochs_are_read_from_numbers_and_text():
-    assert read("epoch_seconds", [1522540831, None, 10**18]) == [MOMENT, None, 10**15]
-    assert read("epoch_seconds", [1522540831.25, float("nan")]) == [MOMENT + 250, None]
-    assert read("epoch_seconds", ["1522540831", "x"]) == [MOMENT, None]
-    assert read("epoch_milliseconds", [MOMENT]) == [MOMENT]
-
-
-def test_numbers_are_no_datetimes_and_datetimes_no_numbers():
-    assert read("datetime", [MOMENT]) == [None]
+def test_times_and_booleans_are_no_numbers():
     assert numbers(pa.array([EPOCH])).to_pylist() == [None]
     assert numbers(pa.array([True])).to_pylist() == [None]
 
@@ -96,7 +51,9 @@ def test_cents_written_in_euro_come_back(cents):
     assert minor_units(pa.array([f"{cents // 100}.{cents % 100:02}"]), "major", 2).to_pylist() == [cents]
 
 
-@pytest.mark.parametrize("values", [[1, 0, 2, None], ["1", " 0 ", "?", None], [1.0, 0.0, 0.5, None]])
+@pytest.mark.parametrize(
+    "values", [[1, 0, 2, None], ["1", " 0 ", "?", None], ["1.0", "0.00", "1.5", None], [1.0, 0.0, 0.5, None]]
+)
 def test_labels_are_read_whatever_their_type(values):
     assert labels(pa.array(values), ["1", "true"], ["0", "false"]).to_pylist() == [True, False, None, None]
     assert labels(pa.array([True, False]), ["1", "true"], ["0", "false"]).to_pylist() == [True, False]
@@ -105,6 +62,13 @@ def test_labels_are_read_whatever_their_type(values):
 def test_values_are_renamed():
     assert renamed(pa.array([1, 0, None, 2]), {"1": "a", "2": "b"}).to_pylist() == ["a", None, None, "b"]
     assert renamed(pa.array([1, None]), {}).to_pylist() == ["1", None]
+
+
+def test_distances_are_kilometres_along_the_sphere():
+    paris, london, nowhere = (48.8566, 2.3522), (51.5074, -0.1278), (None, 0.0)
+    pairs = [(*paris, *london), (*paris, *paris), (*paris, *nowhere), (90, 0, -90, 77), (*nowhere, *paris)]
+    apart = distance_km([pa.array(values, pa.float64()) for values in zip(*pairs, strict=True)]).to_pylist()
+    assert apart == [pytest.approx(343.557, abs=0.01), 0.0, None, pytest.approx(20015.11, abs=0.01), None]
 
 
 def test_whole_numbers_are_text_without_a_fraction():
