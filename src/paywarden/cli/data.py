@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,10 @@ from rich.table import Table
 
 from paywarden import wiring
 from paywarden.cli.console import out, settings_of
-from paywarden.events.description import Description
+from paywarden.events.description import Description, FieldCount
 from paywarden.events.description import describe as describe_data
+
+DAY_MS = 86_400_000
 
 app = typer.Typer(help="Files of real transactions, read through a mapping.", no_args_is_help=True)
 
@@ -33,26 +36,50 @@ def describe(
         table.add_row(name, escape(value))
     out.print(table)
     if found.rejects:
-        rejects = Table("event", "reason", "rows", "first rows", "detail", title="rejected", title_justify="left")
+        columns = ("event", "reason", "rows", "first rows", "detail", "remedy")
+        rejects = Table(*columns, title="rejected", title_justify="left")
         for reject in found.rejects:
             rows = ", ".join(map(str, reject.sample_rows))
-            rejects.add_row(reject.event, reject.reason, f"{reject.count:,}", rows, escape(reject.detail))
+            detail, remedy = escape(reject.detail), escape(reject.remedy)
+            rejects.add_row(reject.event, reject.reason, f"{reject.count:,}", rows, detail, remedy)
         out.print(rejects)
 
 
-def _rows(found: Description) -> list[tuple[str, str]]:
+def _rows(found: Description) -> Iterator[tuple[str, str]]:
+    yield "rows in the file", f"{found.rows:,}"
+    yield "transactions accepted", f"{found.transactions:,}{_a_day(found)}"
+    if found.repeated_ids:
+        yield "ids that occur again", f"{found.repeated_ids:,}; only the first of each counts in features"
+    yield "span (UTC)", f"{_day(found.first_occurred_at)} to {_day(found.last_occurred_at)}"
+    yield from ((f"distinct {entity}", f"{count:,}") for entity, count in found.entities.items())
+    if not found.entities:
+        yield "entities", "none: there are no features of history, and the transaction id routes"
     amounts = {share: f"{amount / 100:,.2f}" for share, amount in found.amount_quantiles.items()}
-    rate = "no labels" if found.fraud_rate is None else f"{found.fraud_rate:.3%} ({found.frauds:,} frauds)"
-    return [
-        ("rows in the file", f"{found.rows:,}"),
-        ("transactions accepted", f"{found.transactions:,}"),
-        ("span (UTC)", f"{_day(found.first_occurred_at)} to {_day(found.last_occurred_at)}"),
-        ("fraud rate", rate),
-        *((f"distinct {entity}", f"{count:,}") for entity, count in found.entities.items()),
-        (f"amount in {found.base_currency}, by quantile", ", ".join(f"{s}: {a}" for s, a in amounts.items())),
-        ("labels by source", _counts(found.labels_by_source)),
-        ("frauds by pattern", _counts(found.frauds_by_pattern)),
-    ]
+    yield f"amount in {found.base_currency}, by quantile", ", ".join(f"{s}: {a}" for s, a in amounts.items())
+    yield "further fields", ", ".join(_field(name, count) for name, count in found.fields.items()) or "none"
+    if found.absent:
+        yield "not in these data", f"{', '.join(found.absent)}; features of these do not exist"
+    if found.fraud_rate is None:
+        yield "fraud rate", "no labels"
+        return
+    yield "fraud rate", f"{found.fraud_rate:.3%} ({found.frauds:,} frauds)"
+    yield "labels by source", f"{_counts(found.labels_by_source)}; {found.label_delay_ms / DAY_MS:g} days later"
+    if found.frauds_by_pattern.keys() - {"none"}:
+        yield "frauds by pattern", _counts(found.frauds_by_pattern)
+
+
+def _a_day(found: Description) -> str:
+    if found.first_occurred_at is None or found.last_occurred_at is None:
+        return ""
+    days = max((found.last_occurred_at - found.first_occurred_at) / DAY_MS, 1)
+    return f", {found.transactions / days:,.0f} a day"
+
+
+def _field(name: str, count: FieldCount) -> str:
+    notes = [] if count.distinct is None else [f"{count.distinct:,} values"]
+    if count.known < 1:
+        notes.append(f"known in {count.known:.1%}")
+    return f"{name} ({', '.join(notes)})" if notes else name
 
 
 def _counts(counts: dict[str, int]) -> str:

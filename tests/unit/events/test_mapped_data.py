@@ -10,9 +10,10 @@ import pytest
 
 from paywarden.errors import DataError, MappingError
 from paywarden.events.currency import CurrencyTable, DatedRate
-from paywarden.events.description import describe
+from paywarden.events.description import FieldCount, describe
 from paywarden.events.mapped_data import read_events
 from paywarden.events.mapping import Mapping
+from paywarden.events.remedies import REMEDIES
 from paywarden.events.tokens import tokenise
 
 MOMENT = 1_522_540_831_000  # 2018-04-01 00:00:31 UTC
@@ -323,6 +324,10 @@ def test_the_description_counts_what_is_there(tmp_path):
     assert description.fraud_rate == pytest.approx(1 / 3)
     assert (description.first_occurred_at, description.last_occurred_at) == (MOMENT, MOMENT + 5_000)
     assert description.entities == {"card": 3, "merchant": 1}
+    assert description.fields == {"category": FieldCount(pytest.approx(1 / 3), 1)}
+    assert description.absent == ["auth_result", "transaction_type", "channel", "country", "location"]
+    assert description.label_delay_ms == 7 * DAY
+    assert description.repeated_ids == 0
     assert description.amount_quantiles["0"] == 10
     assert description.amount_quantiles["0.5"] == 200
     assert description.amount_quantiles["1"] == 1234
@@ -334,6 +339,19 @@ def test_the_description_counts_what_is_there(tmp_path):
         ("card_number", 1, [5]),
         ("missing_field", 1, [6]),
     ]
+    assert [r.remedy for r in description.rejects] == [REMEDIES[r.reason] for r in description.rejects]
+
+
+def test_the_description_counts_extras_and_repeated_ids(tmp_path):
+    text = BARE.replace("{row_number: true, prefix: f-}", "D")
+    description = describe(read_events(a_file(tmp_path, BARE_CSV.replace(",,1.0", ",0,1.0")), Mapping.parse(text, "t")))
+    assert description.repeated_ids == 1
+    assert description.fields == {
+        "channel": FieldCount(pytest.approx(2 / 3), 2),
+        "tip": FieldCount(pytest.approx(2 / 3), None),
+        "far": FieldCount(1.0, None),
+        "one": FieldCount(1.0, None),
+    }
 
 
 def handbook():
