@@ -44,6 +44,7 @@ from paywarden.jobs.state_build import Built, build_state, ranges_of
 from paywarden.jobs.stream import StreamJob, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
 from paywarden.jobs.train import History
+from paywarden.scoring.encoding import is_code
 from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
 from paywarden.settings import Settings
 from paywarden.training.thresholds import AlertBudget
@@ -312,7 +313,11 @@ def reasons(features: Catalogue) -> ReasonBook:
 
 
 def _template(name: str, meaning: str) -> ReasonTemplate:
-    """Words with the value in its unit: money for amounts, per cent for rates."""
+    """Words with the value in its unit: money for amounts, per cent for rates; a code's value is its rate of fraud."""
+    if is_code(name):
+        category = name.removesuffix("_code").removeprefix("extra_").replace("_", " ")
+        text = f"fraud rate of the {category} so far: {{percent:.1f}} %"
+        return ReasonTemplate(name.upper(), text, f"the transaction bears no {category}")
     if "fraud_rate" in name:
         value = "{percent:.1f} %"
     elif name == "amount" or any(part in name for part in ("_sum_", "_mean_amount", "_max_")):

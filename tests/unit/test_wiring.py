@@ -1,6 +1,8 @@
+import math
 import os
 from datetime import datetime, timezone
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -118,6 +120,13 @@ def test_values_are_in_their_units():
     assert shown("card_fraud_rate_7d", 0.125) == "12.5 %"
     assert shown("card_zscore_amount_30d", 2.34) == "2.3"
     assert shown("card_ratio_to_mean_amount_30d", 2.34) == "2.3"
+
+
+def test_a_category_is_told_by_its_rate_of_fraud():
+    coded = SimpleNamespace(meanings={"category_code": "…", "extra_browser_family_code": "…"})
+    templates = wiring.reasons(coded).templates
+    assert templates["category_code"].say(0.021) == "fraud rate of the category so far: 2.1 %"
+    assert templates["extra_browser_family_code"].say(math.nan) == "the transaction bears no browser family"
 
 
 MAPPING = """

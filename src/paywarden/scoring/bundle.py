@@ -17,18 +17,19 @@ from paywarden.scoring.boosters import BOOSTER_FILES, Booster, load_booster
 from paywarden.scoring.bundle_files import MANIFEST, build_manifest, read_files, verify_files, write_files
 from paywarden.scoring.calibration import Calibrator, calibrator_from_dict
 from paywarden.scoring.canonical import canonical_bytes, parse_canonical, require_keys, sha256_hex
+from paywarden.scoring.encoding import TargetEncoder
 from paywarden.scoring.policy import Policy
 from paywarden.scoring.reasons import ReasonBook
 
 
 @dataclass(frozen=True)
 class ModelBundle:
-    """A trained model with its contract, calibrator, policy, reasons, provenance and metrics.
+    """A trained model with its contract, encoder, calibrator, policy, reasons, provenance and metrics.
 
-    `feature_names` are the columns in order; `contract_digest` is the digest of that contract and
+    `feature_names` are the columns in order; `encoder` makes rates of those that are codes, before the booster; `contract_digest` is the digest of that contract and
     `state_layout_digest` that of the state which the features were read from. `training` holds settings and split,
     `data_versions` the versions of the tables that were read, `metrics` a document per window ("validation",
-    "test"): all plain JSON values.
+    "test"): all plain JSON values. Raises BundleError where the encoder has a table for no feature of the contract.
     """
 
     booster_kind: str
@@ -38,10 +39,18 @@ class ModelBundle:
     state_layout_digest: str
     calibrator: Calibrator
     policy: Policy
+    encoder: TargetEncoder = field(default_factory=TargetEncoder, repr=False)
     reasons: ReasonBook = field(default_factory=ReasonBook, repr=False)
     training: Mapping[str, Any] = field(default_factory=dict, repr=False)
     data_versions: Mapping[str, int | str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        strays = sorted(set(self.encoder.tables) - set(self.feature_names))
+        if strays:
+            raise BundleError(
+                f"The model bundle encodes {strays}, which its contract does not name. Train and register again."
+            )
 
     @cached_property
     def digest(self) -> str:
@@ -59,6 +68,7 @@ class ModelBundle:
                 "feature_names": list(self.feature_names),
                 "state_layout_digest": self.state_layout_digest,
             },
+            "encoders.json": self.encoder.to_dict(),
             "metrics.json": dict(self.metrics),
             "policy.json": self.policy.to_dict(),
             "reasons.json": self.reasons.to_dict(),
@@ -88,6 +98,7 @@ class ModelBundle:
                 state_layout_digest=str(contract["state_layout_digest"]),
                 calibrator=calibrator_from_dict(documents["calibrator.json"]),
                 policy=Policy.from_dict(documents["policy.json"]),
+                encoder=TargetEncoder.from_dict(documents["encoders.json"]),
                 reasons=ReasonBook.from_dict(documents["reasons.json"]),
                 training=training["training"],
                 data_versions=training["data_versions"],

@@ -14,11 +14,12 @@ from paywarden.scoring.boosters import BOOSTER_FILES
 from paywarden.scoring.canonical import canonical_bytes, parse_canonical, require_keys, sha256_hex
 
 MANIFEST: Final = "manifest.json"
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised whenever the files of a bundle change their meaning."""
 DOCUMENTS: Final = (
     "calibrator.json",
     "contract.json",
+    "encoders.json",
     "metrics.json",
     "policy.json",
     "reasons.json",
@@ -45,10 +46,10 @@ def verify_files(files: Mapping[str, bytes]) -> dict[str, Any]:
     if MANIFEST not in files:
         raise BundleError(f"The model bundle has no {MANIFEST}. {_REGISTER_AGAIN}")
     manifest = parse_canonical(MANIFEST, files[MANIFEST])
-    if manifest.get("format") != FORMAT:
-        raise BundleError(
-            f"The model bundle has format {manifest.get('format')!r}, this Paywarden reads {FORMAT}. Update."
-        )
+    found = manifest.get("format")
+    if found != FORMAT:
+        remedy = "Update Paywarden." if isinstance(found, int) and found > FORMAT else _REGISTER_AGAIN
+        raise BundleError(f"The model bundle has format {found!r}, this Paywarden reads {FORMAT}. {remedy}")
     require_keys(MANIFEST, manifest, {"booster", "files", "format"})
     listed = manifest["files"]
     booster_file = BOOSTER_FILES.get(str(manifest["booster"]))

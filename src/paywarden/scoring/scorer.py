@@ -48,17 +48,21 @@ class Scorer:
 
         A row's outcome does not depend on the other rows. Raises ContractMismatch for another shape or dtype.
         """
-        raw = self._booster.predict_margin(self._checked(features))
+        raw = self._booster.predict_margin(self._encoded(features))
         return Scores(raw=raw, score=self.bundle.calibrator.apply(raw), decision=self.policy.decide(raw))
 
     def explain(self, features: NDArray[np.float32], top: int = 3) -> list[tuple[Reason, ...]]:
         """At most `top` reasons for each of the vectors [n, F], strongest first.
 
-        Meant for alerts: TreeSHAP costs some hundred times a score.
+        Meant for alerts: TreeSHAP costs some hundred times a score. A reason tells what the booster saw: of a category
+        its rate of fraud, not its code.
         """
-        vectors = self._checked(features)
+        vectors = self._encoded(features)
         contributions = self._booster.contributions(vectors)
         return self.bundle.reasons.explain_many(self.bundle.feature_names, contributions, vectors, top)
+
+    def _encoded(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.bundle.encoder.apply(self.bundle.feature_names, self._checked(features))
 
     def _checked(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         expected = len(self.bundle.feature_names)

@@ -6,8 +6,9 @@ import pytest
 
 from paywarden.errors import BundleError, ContractMismatch
 from paywarden.scoring.bundle import ModelBundle
-from paywarden.scoring.bundle_files import MANIFEST, build_manifest
+from paywarden.scoring.bundle_files import FORMAT, MANIFEST, build_manifest
 from paywarden.scoring.canonical import canonical_bytes
+from paywarden.scoring.encoding import RateTable, TargetEncoder
 from paywarden.scoring.policy import Policy
 
 
@@ -44,6 +45,7 @@ def test_the_manifest_lists_every_other_file_with_size_and_hash(bundle):
         {"data_versions": {"transactions": 4}},
         {"feature_names": ("a", "b", "c")},
         {"training": {}},
+        {"encoder": TargetEncoder({"amount": RateTable(0.0, (), ())})},
     ],
 )
 def test_the_digest_changes_with_every_part(bundle, change):
@@ -108,6 +110,10 @@ def test_links_and_folders_are_refused(bundle, tmp_path):
             {"version": 1, "templates": {"amount": {"code": "A", "text": "{value.__class__}", "missing": None}}},
         ),
         ("training.json", {}),
+        ("encoders.json", {}),
+        ("encoders.json", {"tables": {"hour": {"codes": [2, 1], "prior": 0.0, "rates": [0.0, 0.0]}}}),
+        ("encoders.json", {"tables": {"hour": {"codes": [1.5], "prior": 0.0, "rates": [0.0]}}}),
+        ("encoders.json", {"tables": {"strange": {"codes": [], "prior": 0.0, "rates": []}}}),
     ],
 )
 def test_a_well_hashed_document_is_still_read_strictly(bundle, name, document):
@@ -115,10 +121,11 @@ def test_a_well_hashed_document_is_still_read_strictly(bundle, name, document):
         ModelBundle.from_files(forged(bundle.to_files(), name, canonical_bytes(document)))
 
 
-def test_a_bundle_of_a_later_format_says_update(bundle):
+@pytest.mark.parametrize(("found", "remedy"), [(FORMAT + 1, "Update"), (FORMAT - 1, "train and register")])
+def test_a_bundle_of_another_format_says_what_to_do(bundle, found, remedy):
     files = bundle.to_files()
-    manifest = json.loads(files[MANIFEST]) | {"format": 2}
-    with pytest.raises(BundleError, match="Update"):
+    manifest = json.loads(files[MANIFEST]) | {"format": found}
+    with pytest.raises(BundleError, match=remedy):
         ModelBundle.from_files(files | {MANIFEST: canonical_bytes(manifest)})
 
 

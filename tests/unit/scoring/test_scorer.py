@@ -1,9 +1,11 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from paywarden.errors import BundleError, ContractMismatch
+from paywarden.scoring.encoding import RateTable, TargetEncoder
 from paywarden.scoring.policy import APPROVE, Policy
 from paywarden.scoring.scorer import Scorer, cached_scorer
 
@@ -78,3 +80,35 @@ def test_a_broadcast_bundle_is_verified(bundle):
     files = bundle.with_policy(Policy(-3.25)).to_files()
     with pytest.raises(BundleError):
         cached_scorer(files | {"policy.json": bundle.to_files()["policy.json"]})
+
+
+@pytest.fixture
+def encoding_bundle(bundle):
+    """The bundle with `amount` read as a code: an even one stands for the rate 1, an odd one for 0."""
+    return replace(bundle, encoder=TargetEncoder({"amount": RateTable(0.5, (0, 1, 2, 3), (1.0, 0.0, 1.0, 0.0))}))
+
+
+@pytest.fixture
+def coded(vectors):
+    """Vectors with a code in the place of `amount`, and the same with its rate: what the booster must see."""
+    codes, rates = vectors[:200].copy(), vectors[:200].copy()
+    codes[:, 1] = np.arange(200) % 5
+    rates[:, 1] = np.choose(np.arange(200) % 5, [1.0, 0.0, 1.0, 0.0, 0.5])
+    return codes, rates
+
+
+def test_the_booster_sees_rates_and_the_caller_keeps_codes(bundle, encoding_bundle, coded):
+    codes, rates = coded
+    before = codes.copy()
+    assert np.array_equal(Scorer(encoding_bundle).score(codes).raw, Scorer(bundle).score(rates).raw)
+    assert not np.array_equal(Scorer(bundle).score(codes).raw, Scorer(bundle).score(rates).raw)
+    assert np.array_equal(codes, before, equal_nan=True)
+
+
+def test_reasons_tell_the_rate(bundle, encoding_bundle, coded):
+    codes, rates = coded
+    explained = Scorer(encoding_bundle).explain(codes)
+    assert explained == Scorer(bundle).explain(rates)
+    texts = {reason.text for reasons in explained for reason in reasons if reason.code == "AMOUNT"}
+    assert texts
+    assert texts <= {"amount = 1", "amount = 0", "amount = 0.5"}
