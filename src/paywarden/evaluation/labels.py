@@ -29,23 +29,27 @@ def labels_known_at(labels: pa.Table, as_of: int) -> pa.Table:
     received later change nothing in it.
     """
     known = labels.filter(pc.less_equal(labels["received_at"], as_of))
-    weight = [_WEIGHT.get(source, 0) for source in known["source"].to_pylist()]
-    ranked = pa.table(
-        {
-            "transaction_id": known["transaction_id"],
-            "weight": pa.array(weight, pa.int8()),
-            "labelled_at": known["labelled_at"],
-            "received_at": known["received_at"],
-            "row": pa.array(np.arange(known.num_rows), pa.int64()),
-        }
-    )
-    order = pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in ranked.column_names])
-    sorted_labels = known.take(order)
+    sorted_labels = known.take(label_order(known))
     ids = sorted_labels["transaction_id"]
     if len(ids) == 0:
         return sorted_labels
     last = pc.fill_null(pc.not_equal(ids.slice(0, len(ids) - 1), ids.slice(1)), fill_value=True)
     return sorted_labels.filter(pa.chunked_array([*last.chunks, pa.array([True])], pa.bool_()))
+
+
+def label_order(labels: pa.Table) -> pa.Array:
+    """The rows of the labels (uint64) by transaction id and, within one, from the weakest to the one that counts."""
+    weight = [_WEIGHT.get(source, 0) for source in labels["source"].to_pylist()]
+    ranked = pa.table(
+        {
+            "transaction_id": labels["transaction_id"],
+            "weight": pa.array(weight, pa.int8()),
+            "labelled_at": labels["labelled_at"],
+            "received_at": labels["received_at"],
+            "row": pa.array(np.arange(labels.num_rows), pa.int64()),
+        }
+    )
+    return pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in ranked.column_names])
 
 
 @dataclass(frozen=True)

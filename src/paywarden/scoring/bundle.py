@@ -26,10 +26,11 @@ from paywarden.scoring.reasons import ReasonBook
 class ModelBundle:
     """A trained model with its contract, encoder, calibrator, policy, reasons, provenance and metrics.
 
-    `feature_names` are the columns in order; `encoder` makes rates of those that are codes, before the booster; `contract_digest` is the digest of that contract and
-    `state_layout_digest` that of the state which the features were read from. `training` holds settings and split,
-    `data_versions` the versions of the tables that were read, `metrics` a document per window ("validation",
-    "test"): all plain JSON values. Raises BundleError where the encoder has a table for no feature of the contract.
+    `feature_names` are the columns in order; `encoder` makes rates of those that are codes, before the booster.
+    `contract_digest` is the digest of that contract and `state_layout_digest` that of the state which the features were
+    read from. `training` holds settings and split, `data_versions` the versions of the tables that were read, `metrics`
+    a document per window ("validation", "test"): all plain JSON values. Raises BundleError where the encoder has a
+    table for no feature of the contract.
     """
 
     booster_kind: str

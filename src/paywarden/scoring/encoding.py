@@ -1,4 +1,4 @@
-"""From the code of a category to its fraud rate: tables learnt in training, kept in the bundle, applied before a booster.
+"""From the code of a category to its fraud rate: tables learnt in training, applied before a booster.
 
 A code is a name without order, so a tree could only cut it at random; the rate of fraud says what the name is worth.
 Source: D. Micci-Barreca, A preprocessing scheme for high-cardinality categorical attributes (2001). Fitting is the

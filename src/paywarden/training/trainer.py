@@ -14,13 +14,14 @@ from paywarden.evaluation.labels import known_compromised
 from paywarden.evaluation.metrics import Metrics, evaluate
 from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, Window
-from paywarden.scoring.boosters import Booster
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.calibration import Calibrator
+from paywarden.scoring.encoding import TargetEncoder
 from paywarden.scoring.reasons import ReasonBook
 from paywarden.training.boosters import BoosterTrainer, Examples, Fitted, XGBoostTrainer
 from paywarden.training.calibration import CalibrationMethod, fit_calibrator
 from paywarden.training.dataset import Dataset
+from paywarden.training.encoding import STRENGTH, encode_in_time_order, fit_encoder, overall_smoothing
 from paywarden.training.thresholds import AlertBudget, choose_policy
 
 
@@ -31,6 +32,7 @@ class TrainingSettings:
     `compromised_days` drops, from validation and test, transactions of cards with a fraud that was already known that
     day and had occurred since so many days before the window: such a card would have been blocked, and finding it again
     is no merit. None drops nothing. 14 days are the Fraud Detection Handbook's (a week of training and one of delay).
+    `encoding_strength` is how many transactions the overall rate of fraud weighs in the rate of a category.
     """
 
     booster: BoosterTrainer = field(default_factory=XGBoostTrainer)
@@ -38,12 +40,17 @@ class TrainingSettings:
     budget: AlertBudget = field(default_factory=AlertBudget)
     cards_a_day: int = 100
     compromised_days: int | None = 14
+    encoding_strength: float = STRENGTH
     seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a JSON document."""
-        document = {name: getattr(self, name) for name in ("calibration", "cards_a_day", "compromised_days", "seed")}
-        return {**document, "booster": self.booster.to_dict(), "budget": asdict(self.budget)}
+        plain = ("calibration", "cards_a_day", "compromised_days", "encoding_strength", "seed")
+        return {
+            **{name: getattr(self, name) for name in plain},
+            "booster": self.booster.to_dict(),
+            "budget": asdict(self.budget),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +92,13 @@ def train(
     }
     for name, rows in windows.items():
         _require_both_classes(name, rows)
-    fit_on, stop_on = (_examples(dataset, windows[name]) for name in ("train", "validation"))
-    fitted = settings.booster.fit(fit_on, stop_on, settings.seed)
-    raw = fitted.booster.predict_margin(stop_on.features)
-    calibrator = fit_calibrator(settings.calibration, raw, stop_on.target)
-    policy = choose_policy(raw, stop_on.target, split.validation.days, settings.budget)
-    scored = {n: _predict(dataset, windows[n], fitted.booster, calibrator) for n in ("validation", "test")}
+    encoder, examples = _encoded(dataset, windows, split.train_cutoff, settings.encoding_strength)
+    fitted = settings.booster.fit(examples["train"], examples["validation"], settings.seed)
+    raw = fitted.booster.predict_margin(examples["validation"].features)
+    calibrator = fit_calibrator(settings.calibration, raw, windows["validation"].target)
+    policy = choose_policy(raw, windows["validation"].target, split.validation.days, settings.budget)
+    raws = {"validation": raw, "test": fitted.booster.predict_margin(examples["test"].features)}
+    scored = {name: _predictions(dataset, windows[name], raws[name], calibrator) for name in raws}
     metrics = {n: evaluate(rows, policy.review_threshold, settings.cards_a_day) for n, rows in scored.items()}
     bundle = ModelBundle(
         booster_kind=fitted.booster.kind,
@@ -100,6 +108,7 @@ def train(
         state_layout_digest=dataset.state_layout_digest,
         calibrator=calibrator,
         policy=policy,
+        encoder=encoder,
         reasons=reasons or ReasonBook(),
         training=_provenance(dataset, split, settings, fitted, windows),
         data_versions=dict(data_versions or {}),
@@ -143,12 +152,22 @@ def _require_both_classes(name: str, rows: _KnownRows) -> None:
         )
 
 
-def _examples(dataset: Dataset, rows: _KnownRows) -> Examples:
-    return Examples(dataset.features[rows.index], rows.target)
+def _encoded(
+    dataset: Dataset, windows: Mapping[str, _KnownRows], train_cutoff: int, strength: float
+) -> tuple[TargetEncoder, dict[str, Examples]]:
+    """The encoder that will serve, and the examples: the later windows as it encodes them, training in time order."""
+    smoothing = overall_smoothing(dataset, train_cutoff, strength)
+    encoder = fit_encoder(dataset, train_cutoff, smoothing)
+    features = {
+        name: encode_in_time_order(dataset, rows.index, smoothing)
+        if name == "train"
+        else encoder.apply(dataset.feature_names, dataset.features[rows.index])
+        for name, rows in windows.items()
+    }
+    return encoder, {name: Examples(features[name], rows.target) for name, rows in windows.items()}
 
 
-def _predict(dataset: Dataset, rows: _KnownRows, booster: Booster, calibrator: Calibrator) -> Predictions:
-    raw = booster.predict_margin(dataset.features[rows.index])
+def _predictions(dataset: Dataset, rows: _KnownRows, raw: NDArray[np.float64], calibrator: Calibrator) -> Predictions:
     return Predictions(
         target=rows.target,
         raw=raw,

@@ -6,11 +6,12 @@ import pyarrow as pa
 import pytest
 
 from paywarden.errors import DataError
-from paywarden.evaluation.metrics import evaluate
+from paywarden.evaluation.metrics import average_precision, evaluate
 from paywarden.evaluation.splits import choose_split
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
 from paywarden.scoring.scorer import Scorer
+from paywarden.training.encoding import encode_in_time_order, overall_smoothing
 from paywarden.training.thresholds import AlertBudget
 from paywarden.training.trainer import TrainingSettings, train
 
@@ -124,6 +125,60 @@ def test_reasons_travel_with_the_bundle(dataset, split, settings, result):
     bundle = train(dataset, split, settings, reasons=book).bundle
     worst = dataset.features[np.argsort(-Scorer(bundle).score(dataset.features).raw)[:3]]
     assert "CARD_VELOCITY" in {reason.code for reasons in Scorer(bundle).explain(worst) for reason in reasons}
+
+
+def with_codes(dataset, codes):
+    """The data set with a column of codes behind its features."""
+    return dataclasses.replace(
+        dataset,
+        features=np.column_stack([dataset.features, codes.astype(np.float32)]),
+        feature_names=(*dataset.feature_names, "category_code"),
+    )
+
+
+def train_average_precision(dataset, split, bundle):
+    """AP of the booster on the vectors that it was fitted on."""
+    rows = np.flatnonzero(split.train.contains(dataset.occurred_at))
+    smoothing = overall_smoothing(dataset, split.train_cutoff)
+    encoded = encode_in_time_order(dataset, rows, smoothing)
+    return average_precision(dataset.target[rows], bundle.load_booster().predict_margin(encoded))
+
+
+def test_a_column_of_ids_teaches_nothing(dataset, split, settings, result):
+    """Encoded by its own outcome, a unique code would tell it: the classic leak of target encodings."""
+    ids = with_codes(dataset, np.random.default_rng(3).permutation(len(dataset)))
+    bundle = train(ids, split, settings).bundle
+    assert train_average_precision(ids, split, bundle) == train_average_precision(dataset, split, result.bundle)
+    assert len(bundle.encoder.tables["category_code"].codes) > 3000
+
+
+def test_a_category_that_matters_is_learnt_and_served_as_measured(build, transactions, split, settings):
+    """Only the category tells frauds: 7 in 10 of one category of twelve, the same in every week."""
+    codes = np.random.default_rng(8).integers(100, 112, len(transactions))
+    fraud = (codes == 105) & (np.random.default_rng(9).random(len(codes)) < 0.7)
+    arrival = transactions["occurred_at"].to_numpy()[fraud] + 3_600_000
+    labels = pa.table(
+        {
+            "transaction_id": transactions["transaction_id"].filter(pa.array(fraud)),
+            "labelled_at": arrival,
+            "received_at": arrival,
+            "is_fraud": np.ones(len(arrival), dtype=bool),
+            "source": ["analyst"] * len(arrival),
+            "pattern": ["cloned"] * len(arrival),
+        }
+    )
+    without = dataclasses.replace(settings, compromised_days=None)
+    dataset = with_codes(build(labels), codes)
+    result = train(dataset, split, without)
+    assert train(build(labels), split, without).test.average_precision < 0.2
+    assert result.test.average_precision > 0.6
+    bundle = ModelBundle.from_files(result.bundle.to_files())
+    rows = np.flatnonzero(np.isin(dataset.occurred_at, result.test_predictions.occurred_at))
+    assert np.array_equal(Scorer(bundle).score(dataset.features[rows]).raw, result.test_predictions.raw)
+    table = bundle.encoder.tables["category_code"]
+    assert table.codes == tuple(range(100, 112))
+    assert np.argmax(table.rates) == 5
+    assert bundle.training["settings"]["encoding_strength"] == without.encoding_strength
 
 
 def test_a_window_without_fraud_is_named(build, labels, split, settings):
