@@ -12,9 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from paywarden import wiring
-from paywarden.cli.console import out, settings_of
+from paywarden.cli.console import err, out, settings_of
+from paywarden.errors import ConfigurationError
 from paywarden.events.description import Description, FieldCount
 from paywarden.events.description import describe as describe_data
+from paywarden.events.guessing.proposal import propose
 
 DAY_MS = 86_400_000
 
@@ -43,6 +45,39 @@ def describe(
             detail, remedy = escape(reject.detail), escape(reject.remedy)
             rejects.add_row(reject.event, reject.reason, f"{reject.count:,}", rows, detail, remedy)
         out.print(rejects)
+
+
+@app.command(name="map")
+def propose_mapping(
+    file: Annotated[Path, typer.Argument(help="A .parquet, .csv or .csv.gz file.")],
+    path: Annotated[Path | None, typer.Option("--out", help="Where the mapping goes [default: printed].")] = None,
+) -> None:
+    """Propose a mapping for a file from the columns it has, with what was guessed and why: to be edited.
+
+    Example: [bold]paywarden data map payments.csv --out payments.yaml[/]
+    """
+    if path is not None and path.exists():
+        raise ConfigurationError(f"there is a file {path} already; remove it, or choose another name")
+    proposal = propose(file)
+    if path is None:
+        out.print(proposal.text.rstrip(), markup=False, highlight=False, soft_wrap=True)
+    else:
+        _write(path, proposal.text)
+        out.print(
+            f"written: {path}; look at what it says, then `paywarden data describe {file} --mapping {path}`",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    for missing in proposal.missing:
+        err.print(f"note: {missing}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}; choose another place") from error
 
 
 def _rows(found: Description) -> Iterator[tuple[str, str]]:

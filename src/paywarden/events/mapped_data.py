@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from paywarden.errors import DataError, MappingError
+from paywarden.errors import MappingError
 from paywarden.events.currency import CurrencyTable
+from paywarden.events.data_files import column_names, read_columns
 from paywarden.events.limits import DEFAULT_LIMITS, Limits
 from paywarden.events.mapped_fields import FieldReader
 from paywarden.events.mapping import Mapping
@@ -65,7 +63,9 @@ def read_events(
     cannot be read and :class:`~paywarden.errors.MappingError` if the mapping does not fit it, or fits no row.
     """
     currencies = currencies or _only_currency(mapping)
-    columns = _file_columns(Path(path), mapping)
+    path = Path(path)
+    _check_columns(path, column_names(path), mapping)
+    columns = read_columns(path, list(dict.fromkeys(column for _, column in mapping.columns())))
     rows = len(columns[mapping.amount.column])
     reader = FieldReader(columns, mapping)
     fields = reader.fields(currencies, token_key)
@@ -123,60 +123,6 @@ def _only_currency(mapping: Mapping) -> CurrencyTable:
     if currency is None:
         raise MappingError(f"mapping {mapping.name} reads the currency from a column; give a currency table with rates")
     return CurrencyTable(str(currency))
-
-
-def _file_columns(path: Path, mapping: Mapping) -> Columns:
-    """The columns of the file that the mapping names, each as one array; those of a CSV are text."""
-    wanted = dict.fromkeys(column for _, column in mapping.columns())
-    try:
-        if path.suffix == ".parquet":
-            _check_columns(path, pq.read_schema(path).names, mapping)
-            table = pq.read_table(path, columns=list(wanted))
-        elif ".csv" in path.suffixes[-2:]:
-            with pa_csv.open_csv(path, parse_options=pa_csv.ParseOptions(invalid_row_handler=_skip)) as reader:
-                _check_columns(path, reader.schema.names, mapping)
-            table = _read_csv(path, wanted)
-        else:
-            raise DataError(f"{path} is neither .parquet nor .csv; convert it to one of them")
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}; check the path") from error
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    arrays = {name: one_array(table.column(name)) for name in wanted}
-    return {n: a.dictionary_decode() if pa.types.is_dictionary(a.type) else a for n, a in arrays.items()}
-
-
-def _read_csv(path: Path, wanted: dict[str, None]) -> pa.Table:
-    """The columns as text, without guessing types: 000123 is an id. Only the empty text is null: NA is Namibia."""
-    convert = pa_csv.ConvertOptions(
-        include_columns=list(wanted),
-        column_types=dict.fromkeys(wanted, pa.string()),
-        null_values=[""],
-        strings_can_be_null=True,
-    )
-    ragged: list[pa_csv.InvalidRow] = []
-
-    def note(row: pa_csv.InvalidRow) -> str:
-        ragged.append(row)
-        return "error"
-
-    parse = pa_csv.ParseOptions(invalid_row_handler=note)
-    try:
-        return pa_csv.read_csv(path, parse_options=parse, convert_options=convert)
-    except pa.ArrowInvalid:
-        if not ragged:
-            raise
-        with contextlib.suppress(pa.ArrowInvalid):  # rows have numbers only where one thread reads them
-            pa_csv.read_csv(path, pa_csv.ReadOptions(use_threads=False), parse, convert)
-        row = ragged[-1]  # Arrow's message quotes the row, and a row may hold card numbers
-        raise DataError(
-            f"{path}: row {(row.number or 0) - 1} has {row.actual_columns} values and the header "
-            f"{row.expected_columns}; correct the file"
-        ) from None
-
-
-def _skip(_row: pa_csv.InvalidRow) -> str:
-    return "skip"
 
 
 def _check_columns(path: Path, present: list[str], mapping: Mapping) -> None:

@@ -18,6 +18,7 @@ from paywarden import __version__
 from paywarden.cli import console
 from paywarden.cli.app import app
 from paywarden.cli.console import run_app
+from paywarden.events.mapping import Mapping
 from paywarden.features.catalogue import core_catalogue
 from paywarden.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX
 from paywarden.simulation.world import World
@@ -168,14 +169,60 @@ class TestCheck:
         assert "set it to redis://host:port/0" in run("check")[1]
 
 
+class TestMap:
+    def test_a_proposal_is_printed_and_what_is_missing_said(self, run, file, tmp_path):
+        status, shown, said = run("data", "map", file)
+        assert status == 0
+        assert "\n  card: card\n" in shown
+        assert said.splitlines() == ["note: no column of currencies: EUR is assumed"]
+        (tmp_path / "printed.yaml").write_text(shown)
+        assert Mapping.load(tmp_path / "printed.yaml").label.column == "fraud"
+
+    def test_a_proposal_is_written_and_reads_the_file(self, run, file, tmp_path):
+        status, shown, _ = run("data", "map", file, "--out", "proposed.yaml")
+        assert status == 0
+        assert "paywarden data describe" in shown
+        status, shown, _ = run("data", "describe", file, "--mapping", "proposed.yaml")
+        assert status == 0
+        assert "33.333% (1 frauds)" in shown
+
+    def test_nothing_is_written_over(self, run, file, mapping):
+        status, _, said = run("data", "map", file, "--out", mapping)
+        assert status == 1
+        assert "there is a file" in one_line(said)
+        assert mapping.read_text() == MAPPING
+
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [(("nowhere.csv",), "nowhere.csv"), (("events.csv", "--out", "no/folder.yaml"), "cannot be written")],
+    )
+    def test_what_cannot_be_read_or_written_is_one_line(self, run, file, arguments, named):
+        status, _, said = run("data", "map", *arguments)
+        assert status == 1
+        assert named in one_line(said)
+
+
 class TestDescribe:
     def test_a_file_is_described(self, run, file, mapping):
         status, shown, _ = run("data", "describe", file, "--mapping", mapping)
         assert status == 0
         for figure in ("rows in the file", "4", "2024-01-01 00:00 to 2024-01-02 00:00", "33.333% (1 frauds)"):
             assert figure in shown
-        assert "chargeback: 1" in shown
+        assert "chargeback: 1; 1 days later" in shown
         assert "rejected" in shown
+        assert "amounts are positive, refunds are a type" in shown  # the remedy
+        assert "country, location; features of these do not exist" in shown
+
+    def test_data_without_entities_and_labels_are_described(self, run, file, mapping):
+        mapping.write_text(MAPPING.replace("entities: {card: card, merchant: shop}\n", "").split("label:")[0])
+        status, shown, _ = run("data", "describe", file, "--mapping", mapping)
+        assert status == 0
+        assert "no features of history" in shown
+        assert "no labels" in shown
+
+    def test_fields_are_shown_with_how_well_they_are_known(self, run, file, mapping):
+        mapping.write_text(MAPPING + "category: {column: shop, names: {m1: food}}\nextra_numbers: {a: amount}\n")
+        assert "category (1 values, known in 66.7%), a " in run("data", "describe", file, "--mapping", mapping)[1]
 
     @pytest.mark.parametrize(
         ("old", "new", "named"),
