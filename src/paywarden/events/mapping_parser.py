@@ -6,6 +6,7 @@ file, ``{value: V}``.
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from collections.abc import Mapping as MappingOf
 from datetime import date, datetime
@@ -36,6 +37,9 @@ _KEYS = (
     "extra_categories",
     "label",
 )
+
+
+_BOOL = "tag:yaml.org,2002:bool"
 
 
 def parsed_parts(text: str, name: str) -> dict[str, Any]:
@@ -71,7 +75,15 @@ def parsed_parts(text: str, name: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is written twice is refused: the second would silently win."""
+    """YAML in which only true and false are truth values, as in YAML 1.2: ``no`` is a label's value, ``NO`` is Norway.
+
+    A key that is written twice is refused: the second would silently win.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         written = [key.value for key, _ in node.value]
@@ -79,6 +91,9 @@ class _Loader(yaml.SafeLoader):
             if written.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"{key!r} is written twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(_BOOL, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
 
 
 def _schema(

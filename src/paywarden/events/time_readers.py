@@ -57,7 +57,8 @@ def time_of_day_ms(values: pa.Array) -> pa.Int64Array:
         hours = pc.coalesce(hours, _clock_hours(values))
     known = validity(hours)
     of_day = pc.fill_null(hours, -1.0).to_numpy(zero_copy_only=False) * HOUR_MS
-    return pa.array(np.rint(of_day).astype(np.int64), mask=~(known & (of_day >= 0) & (of_day <= DAY_MS)))
+    within = known & (of_day >= 0) & (of_day <= DAY_MS)
+    return pa.array(np.rint(np.where(within, of_day, 0)).astype(np.int64), mask=~within)
 
 
 def _clock_hours(values: pa.StringArray) -> pa.DoubleArray:

@@ -1,11 +1,15 @@
+import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
+import yaml
 
 from paywarden.errors import MappingError
 from paywarden.events.mapping import Mapping
-from paywarden.events.schema import EventSchema
+from paywarden.events.schema import AUTH_RESULTS, CHANNELS, TRANSACTION_TYPES, EventSchema
 from paywarden.events.sources import AmountSource, EntitySource, IdSource, LabelSource, Source, TimeSource
+from paywarden.events.time_readers import TIME_FORMATS
 
 FULL = """
 description: everything that can be said
@@ -28,10 +32,12 @@ label:
   source: analyst
   delay: 36h
   fraud_values: [Yes, 1]
-  legitimate_values: "no"
+  legitimate_values: no
   legitimate_labels: true
   pattern: {column: WHY, names: {1: stolen, B: bust_out}}
 """
+DOCUMENTATION = (Path(__file__).parents[3] / "docs" / "mappings.md").read_text()
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCUMENTATION, flags=re.DOTALL)
 DAY = datetime(2013, 9, 1)  # noqa: DTZ001 - naive is meant: of the mapping's zone
 MINIMAL = {
     "entities": "{card: C}",
@@ -74,7 +80,7 @@ def test_every_key_is_read():
             column="FRAUD",
             source="analyst",
             delay_ms=36 * 3_600_000,
-            fraud_values=("true", "1"),  # YAML reads Yes as true
+            fraud_values=("yes", "1"),
             legitimate_values=("no",),
             legitimate=True,
             pattern=Source(column="WHY", names={"1": "stolen", "b": "bust_out"}),
@@ -125,6 +131,15 @@ def test_a_time_may_be_counted_from_a_start_and_have_an_hour(text, source):
     assert [c for place, c in mapping.columns() if place == "occurred_at"] == (["T", "H"] if source.hour else ["T"])
 
 
+def test_only_true_and_false_are_truth_values():
+    names = (
+        Mapping.parse(written(country="{column: C, names: {Norway: NO, no: SE, True: FR}}"), "m")
+        .fields["country"]
+        .names
+    )
+    assert names == {"norway": "NO", "no": "SE", "true": "FR"}
+
+
 def test_data_without_entities_are_routed_by_their_ids():
     assert Mapping.parse(written(entities=None), "m").schema.routing_entity is None
 
@@ -169,6 +184,7 @@ def test_a_mapping_that_is_not_there_is_named(name, message):
         ({"transaction_id": "{prefix: a}"}, "write 'row_number: true' if the data have no id"),
         ({"transaction_id": "{column: ID, row_number: true}"}, "either 'column' or 'row_number: true'"),
         ({"currency": "{value: true}"}, "write a text"),
+        ({"entities": "{card: {column: C, tokenise: yes}}"}, "'tokenise' is 'yes'; write true or false"),
         ({"latitude": "{value: north}", "longitude": "L"}, "'value' is 'north'; write a number"),
         ({"latitude": "L"}, "latitude and longitude belong together; give both, or neither"),
         ({"extra_numbers": "{far: {distance_km: [A, B]}}"}, r"write \[LATITUDE, LONGITUDE, LATITUDE, LONGITUDE\]"),
@@ -198,6 +214,22 @@ def test_a_mapping_that_is_not_there_is_named(name, message):
 def test_a_wrong_mapping_is_refused_with_the_remedy(changes, message):
     with pytest.raises(MappingError, match=message):
         Mapping.parse(written(**changes), "m")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_of_the_documentation_is_read(example):
+    rest = written(**dict.fromkeys(yaml.safe_load(example)))
+    assert Mapping.parse(f"{rest}\n{example}", "m") != Mapping.parse(written(), "m")
+
+
+def test_the_documentation_shows_every_key_and_every_packaged_mapping():
+    shown = set().union(*(yaml.safe_load(example) for example in EXAMPLES)) | {"received_delay", "description"}
+    with pytest.raises(MappingError) as caught:
+        Mapping.parse("nothing: 1", "m")
+    known = str(caught.value).split("Known: ")[1].split(", ")
+    assert sorted(shown) == sorted(known)
+    assert all(f"| `{name}` |" in DOCUMENTATION for name in Mapping.packaged())
+    assert all(name in DOCUMENTATION for name in (*TIME_FORMATS, *CHANNELS, *TRANSACTION_TYPES, *AUTH_RESULTS))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "just text"])
