@@ -36,7 +36,7 @@ from paywarden.events.limits import DEFAULT_LIMITS
 from paywarden.events.mapped_data import read_events
 from paywarden.events.mapping import Mapping
 from paywarden.events.schema import EventSchema
-from paywarden.features.catalogue import core_catalogue
+from paywarden.features.templates import core_catalogue
 from paywarden.features.engine import Engine
 from paywarden.features.manifest import BatchManifest
 from paywarden.features.replay import replay

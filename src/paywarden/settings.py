@@ -176,6 +176,13 @@ class EventSettings(_Section):
     )
 
 
+class FeatureSettings(_Section):
+    """How features see time."""
+
+    timezone: str = Field(default="UTC", description="in which hours, nights and weekdays are counted")
+    holidays: str = Field(default="ECB", description="a country such as FR, or a market such as ECB (the euro's)")
+
+
 class PolicySettings(_Section):
     """How scores become decisions. Thresholds themselves are chosen on validation data and live in the bundle."""
 
@@ -205,6 +212,7 @@ class Settings(BaseSettings):
     mlflow: MlflowSettings = MlflowSettings()
     stream: StreamSettings = StreamSettings()
     events: EventSettings = EventSettings()
+    features: FeatureSettings = FeatureSettings()
     policy: PolicySettings = PolicySettings()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"

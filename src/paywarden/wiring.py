@@ -34,10 +34,12 @@ from paywarden.events.limits import DEFAULT_LIMITS
 from paywarden.events.mapped_data import MappedData, read_events
 from paywarden.events.mapping import Mapping
 from paywarden.events.schema import EventSchema
-from paywarden.features.catalogue import Catalogue, core_catalogue
+from paywarden.features.calendar import Calendar
+from paywarden.features.catalogue import Catalogue
 from paywarden.features.engine import Engine
 from paywarden.features.manifest import BatchManifest, BatchOutcome
 from paywarden.features.state import OpenStore
+from paywarden.features.templates import full_catalogue
 from paywarden.features.windows import DAY_MS
 from paywarden.jobs.serving import ServingModels
 from paywarden.jobs.state_build import Built, build_state, ranges_of
@@ -77,8 +79,9 @@ def currency_table(settings: Settings) -> CurrencyTable:
 
 
 def catalogue(settings: Settings) -> Catalogue:
-    """The features of the declared entities."""
-    return core_catalogue(settings.events.entities)
+    """The features that the declared entities and fields allow."""
+    calendar = Calendar(settings.features.timezone, settings.features.holidays)
+    return full_catalogue(event_schema(settings), calendar)
 
 
 def kafka(settings: Settings) -> KafkaConnection:
@@ -219,7 +222,12 @@ def stream(
                 session=session,
                 kafka_options=connection.spark_options(),
                 parse=ParseStep(
-                    event_schema(settings), currency_table(settings), DEFAULT_LIMITS, topics.labels, store.shards
+                    event_schema(settings),
+                    currency_table(settings),
+                    DEFAULT_LIMITS,
+                    topics.labels,
+                    store.shards,
+                    engine.catalogue.inputs,
                 ),
                 catalogue=engine.catalogue,
                 open_store=open_store(settings),

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from paywarden.features.aggregations import ALL
-from paywarden.features.aggregations.aggregation import Clock
-from paywarden.features.cells import CELL_WORDS, MAX, SKETCH, SQUARES, SQUARES_CAP, SUM
+from paywarden.features.aggregations.aggregation import Source
+from paywarden.features.cells import CELL_WORDS, MAX, MAX_CAP, SKETCH, SMALL_SKETCH, SQUARES, SQUARES_CAP, SUM
 
 INT64_MAX = 2**63 - 1
 AMOUNT_MAX = 10**12
@@ -25,18 +25,18 @@ hashes = st.integers(-(2**63), INT64_MAX)
 @st.composite
 def events(draw, size=8):
     """Values with their clocks, of whatever either field gives: the aggregation decides which it can take."""
-    pair = st.tuples(st.tuples(amounts, hashes), st.sampled_from(Clock))
+    pair = st.tuples(st.tuples(amounts, hashes), st.sampled_from(Source))
     return draw(st.lists(pair, max_size=size))
 
 
 def is_sketch(aggregation):
-    return any(stored.kind == SKETCH for stored in aggregation.stores)
+    return any(stored.kind in (SKETCH, SMALL_SKETCH) for stored in aggregation.stores)
 
 
 def gather(aggregation, pairs, cells=None):
     cells = aggregation.empty() if cells is None else cells
-    for (amount, token), clock in pairs:
-        cells = aggregation.add(cells, token if is_sketch(aggregation) else amount, clock)
+    for (amount, token), source in pairs:
+        cells = aggregation.add(cells, token if is_sketch(aggregation) else amount, source)
     return cells
 
 
@@ -100,7 +100,7 @@ def test_inputs_are_left_unchanged(aggregation, left, right, amount):
     a, b = gather(aggregation, left), gather(aggregation, right)
     before = a.copy(), b.copy()
     aggregation.add(a, amount)
-    aggregation.add(a, amount, Clock.FRAUD_LABELS)
+    aggregation.add(a, amount, Source.FRAUD_LABELS)
     aggregation.merge(a, b)
     aggregation.result(a, amount)
     same(a, before[0])
@@ -111,7 +111,7 @@ def test_inputs_are_left_unchanged(aggregation, left, right, amount):
 @laws
 @given(events(), amounts)
 @example([], 0)
-@example([((0, 0), Clock.TRANSACTIONS)] * 3, 0)
+@example([((0, 0), Source.AUTHORISATIONS)] * 3, 0)
 def test_a_result_is_finite_or_absent(aggregation, pairs, amount):
     value = aggregation.result(gather(aggregation, pairs), amount)
     assert isinstance(value, float)
@@ -143,15 +143,15 @@ def test_words_go_through_bytes_and_back(aggregation, pairs, more):
 
 @every
 def test_a_clock_of_which_nothing_is_stored_changes_nothing(aggregation):
-    for clock in Clock:
-        stored = any(store.clock == clock for store in aggregation.stores)
-        assert gather(aggregation, [((1, 1), clock)]).any() == stored
+    for source in Source:
+        stored = any(store.source == source for store in aggregation.stores)
+        assert gather(aggregation, [((1, 1), source)]).any() == stored
 
 
-def of(name, *values, clock=Clock.TRANSACTIONS):
+def of(name, *values, source=Source.AUTHORISATIONS):
     cells = ALL[name].empty()
     for value in values:
-        cells = ALL[name].add(cells, value, clock)
+        cells = ALL[name].add(cells, value, source)
     return cells
 
 
@@ -180,7 +180,8 @@ def test_squares_count_an_amount_up_to_the_cap(amount, counts_as):
 def test_a_maximum_of_zero_is_not_the_maximum_of_nothing():
     assert math.isnan(read("max"))
     assert read("max", 0) == 0
-    assert read("max", 3, AMOUNT_MAX, 7) == AMOUNT_MAX
+    assert read("max", 3, MAX_CAP - 1, 7) == MAX_CAP - 1
+    assert read("max", 3, AMOUNT_MAX, 7) == read("max", MAX_CAP) == MAX_CAP
 
 
 def test_sums_are_exact_beyond_what_a_float_holds():
@@ -240,13 +241,13 @@ def test_a_fraud_rate_starts_at_its_prior_and_follows_what_is_seen():
     rate = ALL["fraud_rate"]
     assert rate.result(rate.empty()) == pytest.approx(0.01)
     cells = rate.empty()
-    for clock, times in ((Clock.TRANSACTIONS, 90), (Clock.FRAUD_LABELS, 4)):
+    for source, times in ((Source.AUTHORISATIONS, 90), (Source.FRAUD_LABELS, 4)):
         for _ in range(times):
-            cells = rate.add(cells, 0, clock)
+            cells = rate.add(cells, 0, source)
     assert rate.result(cells) == pytest.approx(4.1 / 100)
 
 
 def test_only_sums_and_maxima_and_squares_depend_on_the_amount():
     for name, aggregation in ALL.items():
         depends = not np.array_equal(of(name, 1), of(name, 2))
-        assert depends == any(stored.kind in (SUM, MAX, SQUARES, SKETCH) for stored in aggregation.stores)
+        assert depends == any(stored.kind in (SUM, MAX, SQUARES, SKETCH, SMALL_SKETCH) for stored in aggregation.stores)

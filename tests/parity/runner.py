@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
 from tests.parity.streams import Stream
 
-from paywarden.features.catalogue import Catalogue
+from paywarden.features.catalogue import Catalogue, Step
 from paywarden.features.duplicates import ROUTING
-from paywarden.features.engine import Engine, keys_of
-from paywarden.features.events import EventBatch, fold_order, from_tables
+from paywarden.features.engine import Engine
+from paywarden.features.events import EventBatch, arrival_order, fold_order, from_tables
 from paywarden.features.hashing import hash_keys, shards_of
 from paywarden.features.manifest import BatchManifest, batch_numbers
 
@@ -37,25 +38,26 @@ class ShardedRunner:
         self.deleted: Counter[str] = Counter()
         self.stores: dict[tuple[str, int], dict[str, np.ndarray]] = {}
 
-    def record(self, entity: str, key: str) -> np.ndarray:
+    def record(self, record: str, key: str | bytes) -> np.ndarray:
         """The record of a key; zeros where there is none."""
-        store = self.stores.get((entity, int(self._shard_of([key])[0])), {})
-        return store.get(key, np.zeros(self.engine.words(entity), np.int64))
+        shard = int(self.engine.shards(record, pa.array([key]), self.shards)[0])
+        return self.stores.get((record, shard), {}).get(key, np.zeros(self.engine.words(record), np.int64))
 
     def fold_tables(self, transactions: pa.Table, labels: pa.Table) -> Folded:
         """Fold one batch of tables in arrival order."""
-        events = from_tables(transactions, labels, self.engine.catalogue.entities)
-        order = np.lexsort((events.kind, events.received_at))
-        return self.fold(events, order, transactions.num_rows)
+        events = from_tables(transactions, labels, self.engine.catalogue.inputs)
+        return self.fold(events, arrival_order(events), transactions.num_rows)
 
     def fold(self, events: EventBatch, order: np.ndarray, transactions: int) -> Folded:
         """Fold a batch in this order: judge by the routing key, then each entity by its own, then put rows back."""
-        ordered = events.take(order)
+        ordered = take(events, order)
         place = np.argsort(order)
         verdicts = self._judge(ordered)
-        columns = [self._step(entity, ordered, verdicts) for entity in self.engine.catalogue.entities]
-        features = np.concatenate([*columns, self.engine.request(ordered)], axis=1)[place]
-        return Folded(features[:transactions], verdicts[place[:transactions]], verdicts[place[transactions:]])
+        vectors = np.full((len(events), self.engine.width), np.nan, np.float32)
+        for step in self.engine.catalogue.steps:
+            self._step(step, ordered, verdicts, vectors)
+        self.engine.request(ordered, vectors)
+        return Folded(vectors[place[:transactions]], verdicts[place[:transactions]], verdicts[place[transactions:]])
 
     def forget_idle(self, entity: str, now_ms: int) -> None:
         """Delete what reads as empty from now on."""
@@ -69,33 +71,54 @@ class ShardedRunner:
 
     def _judge(self, events: EventBatch) -> np.ndarray:
         verdicts = np.full(len(events), -1, np.int8)
-        for rows, part, keys, states in self._tasks(ROUTING, events, events.routing_key):
-            verdicts[rows] = self.engine.judge(part, states, keys)
+        for rows, part in self._tasks(events, events.routing_key):
+            with self._states(ROUTING, part) as (states, record_of):
+                verdicts[rows] = self.engine.judge(part, np.arange(len(part)), states, record_of)
         return verdicts
 
-    def _step(self, entity: str, events: EventBatch, verdicts: np.ndarray) -> np.ndarray:
-        width = len(self.engine.catalogue.of(entity))
-        features = np.full((len(events), width), np.nan, np.float32)
-        for rows, part, keys, states in self._tasks(entity, events, events.tokens[entity]):
-            features[rows] = self.engine.fold(entity, part, verdicts[rows], states, keys)
-        return features
+    def _step(self, step: Step, events: EventBatch, verdicts: np.ndarray, vectors: np.ndarray) -> None:
+        if step.entity is None:
+            return
+        for rows, part in self._tasks(events, events.tokens[step.entity]):
+            mine = np.ascontiguousarray(vectors[rows])
+            for record in step.records:
+                with self._states(record, part) as (states, record_of):
+                    self.engine.fold(record, part, np.arange(len(part)), verdicts[rows], states, record_of, mine)
+            vectors[rows] = mine
 
-    def _tasks(self, entity, events, tokens):
-        """One task a shard: its rows, its events, their records and the states, which are written at the end."""
-        shard_of = self._shard_of(tokens.to_pylist())
+    def _tasks(self, events: EventBatch, tokens: pa.Array) -> Iterator[tuple[np.ndarray, EventBatch]]:
+        """One task a shard: its rows and its events."""
+        shard_of = shards_of(hash_keys([(token or "").encode() for token in tokens.to_pylist()]), self.shards)
         for shard in range(self.shards):
             rows = np.flatnonzero(shard_of == shard)
-            store = self.stores.setdefault((entity, shard), {})
-            keys = keys_of(tokens.take(pa.array(rows)))
-            names = keys.unique.to_pylist()
-            states = np.zeros((len(names), self.engine.words(entity)), np.int64)
-            for i, name in enumerate(names):
-                states[i] = store.get(name, 0)
-            yield rows, events.take(rows), keys.record_of, states
-            store.update(zip(names, states, strict=True))
+            yield rows, take(events, rows)
 
-    def _shard_of(self, keys: Sequence[str | None]) -> np.ndarray:
-        return shards_of(hash_keys([(key or "").encode() for key in keys]), self.shards)
+    @contextmanager
+    def _states(self, record: str, events: EventBatch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The states of the keys that a task's events name, written at its end."""
+        keys = self.engine.keys(record, events)
+        names = keys.unique.to_pylist()
+        shard = set(self.engine.shards(record, keys.unique, self.shards).tolist())
+        assert len(shard) <= 1
+        store = self.stores.setdefault((record, *shard), {}) if shard else {}
+        states = np.zeros((len(names), self.engine.words(record)), np.int64)
+        for i, name in enumerate(names):
+            states[i] = store.get(name, 0)
+        yield states, keys.record_of
+        store.update(zip(names, states, strict=True))
+
+
+def take(events: EventBatch, rows: np.ndarray) -> EventBatch:
+    """The events at these positions, in this order."""
+    arrow = pa.array(rows, pa.int64())
+    columns = {}
+    for field in fields(events):
+        value = getattr(events, field.name)
+        if isinstance(value, dict):
+            columns[field.name] = {k: v.take(arrow) if isinstance(v, pa.Array) else v[rows] for k, v in value.items()}
+        else:
+            columns[field.name] = value.take(arrow) if isinstance(value, pa.Array) else value[rows]
+    return EventBatch(**columns)
 
 
 def fold_in_batches(
@@ -103,7 +126,7 @@ def fold_in_batches(
 ) -> Folded:
     """Fold the batches of the manifests one after the other; between two, delete idle records if the runner does."""
     count = stream.transactions.num_rows
-    events = from_tables(stream.transactions, stream.labels, catalogue.entities)
+    events = from_tables(stream.transactions, stream.labels, catalogue.inputs)
     coordinates = pa.concat_tables(
         [table.select(["topic", "partition", "offset"]) for table in (stream.transactions, stream.labels)]
     )
@@ -113,19 +136,19 @@ def fold_in_batches(
     verdicts = np.full(len(events), -1, np.int8)
     for number in sorted(manifest.batch for manifest in manifests):
         rows = np.flatnonzero(batches == number)
-        part = events.take(rows)
+        part = take(events, rows)
         transactions = int((rows < count).sum())
         folded = runner.fold(part, fold_order(part, partition[rows], offset[rows]), transactions)
         features[rows[:transactions]] = folded.features
         verdicts[rows] = np.concatenate([folded.verdicts, folded.label_verdicts])
         later = (batches > number) & (batches <= len(manifests))
         if runner.delete_idle and later.any():
-            _forget_idle(runner, events.take(np.flatnonzero(later)))
+            _forget_idle(runner, take(events, np.flatnonzero(later)))
     return Folded(features, verdicts[:count], verdicts[count:])
 
 
 def _forget_idle(runner: ShardedRunner, later: EventBatch) -> None:
     """Idleness is judged by the oldest time that any later event still reads."""
     runner.forget_idle(ROUTING, int(later.received_at.min()))
-    for entity in runner.engine.catalogue.entities:
-        runner.forget_idle(entity, int(later.as_of.min()))
+    for record in runner.engine.catalogue.records:
+        runner.forget_idle(record, int(later.as_of.min()))

@@ -56,7 +56,7 @@ def run_stream(
     recipe = open_lmdb(store_path, shards)
     store, engine = recipe(), Engine(catalogue)
     lease = store.acquire("parity", engine.digest)
-    parse = ParseStep(schema, CurrencyTable("EUR"), DEFAULT_LIMITS, LABELS, shards)
+    parse = ParseStep(schema, CurrencyTable("EUR"), DEFAULT_LIMITS, LABELS, shards, catalogue.inputs)
     numbers = batch_numbers(records, manifests)
     results = []
     for manifest in sorted(manifests, key=lambda m: m.batch):
@@ -64,8 +64,8 @@ def run_stream(
         for _ in range(attempts):
             store.begin_batch(lease, manifest.tag)
             rows = frame.repartition(3).mapInArrow(parse, parse.rows.spark)
-            for entity in catalogue.entities:
-                step = EntityStep(catalogue, entity, recipe, shards, lease, manifest.tag)
+            for each in catalogue.steps:
+                step = EntityStep(catalogue, each, recipe, shards, lease, manifest.tag)
                 rows = rows.repartitionById(shards, sf.col("shard")).mapInArrow(step, step.rows.spark)
             result = rows.select("kind", "topic", "partition", "offset", "verdict", "features").toArrow()
         results.append(result)

@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 
 from paywarden.events.schema import EventSchema
 from paywarden.features.aggregations import ALL
+from paywarden.features.calendar import Calendar
 from paywarden.features.catalogue import Catalogue, Memory
 from paywarden.features.feature import Feature
 from paywarden.features.manifest import BatchManifest, OffsetRange
+from paywarden.features.request import CORE_REQUEST
 from paywarden.features.windows import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Window
 
-SCHEMA = EventSchema()
+SCHEMA = EventSchema(extra_numbers=("tip",), aggregated=("tip",))
 START_MS = 1_704_067_200_000  # 2024-01-01 UTC: the edge of a tile of every width
 
 AMOUNTS = (0, 1, 7, 999, 1_000, 1_000, 123_456, 2**26 - 2, 2**26 - 1, 2**26, 10**12)
@@ -34,6 +36,11 @@ GAPS_MS = (
 )
 DELAYS_MS = (0, 0, 0, 1, 40, -MINUTE_MS, -5 * MINUTE_MS, 5 * MINUTE_MS, HOUR_MS, 26 * HOUR_MS, 9 * DAY_MS, 40 * DAY_MS)
 REPEATS_MS = (0, 1, MINUTE_MS, HOUR_MS, 7 * DAY_MS, 7 * DAY_MS + 1, 30 * DAY_MS)
+REQUEST = (*CORE_REQUEST, "is_weekend", "is_holiday", "category_code", "channel_code", "country_code", "extra_tip")
+CATEGORIES = (None, "grocery", "travel", "cash")
+COUNTRIES = (None, "FR", "BR")
+PLACES = (None, (48.8566, 2.3522), (48.8566, 2.3523), (-33.8688, 151.2093), (0.0, 0.0), (90.0, -180.0))
+TIPS = (None, 0.0, 1.5, 0.0005, 250.125, 1e12)
 VERDICTS_MS = (-HOUR_MS, 0, 1, HOUR_MS, 2 * DAY_MS, 20 * DAY_MS, 100 * DAY_MS, 130 * DAY_MS)
 
 
@@ -51,6 +58,11 @@ class Draft:
     """(delay after the original's arrival, amount) of every further delivery under the same id."""
     labels: tuple[tuple[int, bool], ...] = ()
     """(delay after the transaction's occurrence, is it fraud)."""
+    declined: bool | None = False
+    category: str | None = None
+    country: str | None = None
+    place: tuple[float, float] | None = None
+    tip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,11 @@ def drafts(cards: Sequence[str | None] = ("a", "b", None)) -> st.SearchStrategy[
         delay_ms=st.sampled_from(DELAYS_MS),
         repeats=_few(st.tuples(st.sampled_from(REPEATS_MS), st.sampled_from(AMOUNTS))),
         labels=_few(st.tuples(st.sampled_from(VERDICTS_MS), st.booleans())),
+        declined=st.sampled_from((False, True, None)),
+        category=st.sampled_from(CATEGORIES),
+        country=st.sampled_from(COUNTRIES),
+        place=st.sampled_from(PLACES),
+        tip=st.sampled_from(TIPS),
     )
 
 
@@ -118,11 +135,19 @@ def catalogues(draw: st.DrawFn) -> Catalogue:
     """Odd catalogues: any subset of aggregations over odd windows, rings of unequal length, tiny memories."""
     tile = st.sampled_from((SECOND_MS, 7 * SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS))
     windows = draw(st.lists(st.builds(_window, tile, st.integers(1, 6)), min_size=1, max_size=4, unique=True))
-    entities = draw(st.sampled_from((("card", "merchant"), ("merchant", "card"), ("card",))))
-    features = draw(st.lists(_features(entities, windows), min_size=1, max_size=12, unique=True))
+    entities = draw(st.sampled_from((("card", "merchant"), ("merchant", "card"), ("card",), ())))
+    pairs = draw(st.sampled_from(((), (entities,)))) if len(entities) == 2 else ()
+    records = (*entities, *(f"{first}_{second}" for first, second in pairs))
+    features = draw(st.lists(_features(records, windows), min_size=1, max_size=12, unique=True)) if records else []
+    features = list({feature.name: feature for feature in features}.values())
+    told = {feature.entity: feature for feature in features if feature.aggregation == "first_time"}
+    if pairs and records[-1] in told:
+        features.append(Feature(entities[1], "share", "newcomer", windows[0]))
     ttl = st.sampled_from((SECOND_MS, MINUTE_MS, 10 * HOUR_MS, 10 * DAY_MS, 400 * DAY_MS))
     memory = st.builds(Memory, ttl, st.integers(1, 3), ttl, st.integers(1, 2), ttl)
-    return Catalogue(entities, tuple(features), draw(memory))
+    request = draw(st.lists(st.sampled_from(REQUEST), min_size=1, unique=True))
+    calendar = Calendar(draw(st.sampled_from(("UTC", "Europe/Paris", "Asia/Kolkata"))), "ECB")
+    return Catalogue(entities, tuple(features), draw(memory), pairs, tuple(request), calendar)
 
 
 def produced(stream: Stream, seed: int, partitions: int = 3) -> Stream:
@@ -160,7 +185,16 @@ def _random_draft(rng: np.random.Generator, cards: list[str], merchants: list[st
         delay_ms=int(rng.choice(DELAYS_MS)) if rng.random() < 0.25 else int(rng.integers(0, 3)) * SECOND_MS,
         repeats=tuple((int(rng.choice(REPEATS_MS)), int(rng.choice(AMOUNTS))) for _ in range(rng.poisson(0.2))),
         labels=tuple((int(rng.choice(VERDICTS_MS)), bool(rng.random() < 0.7)) for _ in range(rng.poisson(0.4))),
+        declined=None if rng.random() < 0.1 else bool(rng.random() < 0.2),
+        category=_one_of(rng, CATEGORIES),
+        country=_one_of(rng, COUNTRIES),
+        place=_one_of(rng, PLACES),
+        tip=_one_of(rng, TIPS),
     )
+
+
+def _one_of(rng: np.random.Generator, values: Sequence[object]) -> object:
+    return values[int(rng.integers(len(values)))]
 
 
 def _random_gap_ms(rng: np.random.Generator) -> int:
@@ -182,6 +216,13 @@ def _transaction(identifier: str, occurred_at: int, draft: Draft) -> dict[str, o
         "currency": "EUR",
         "amount_base": draft.amount,
         "transaction_type": draft.transaction_type,
+        "auth_result": None if draft.declined is None else ("declined" if draft.declined else "approved"),
+        "category": draft.category,
+        "channel": "online" if draft.category == "travel" else None,
+        "country": draft.country,
+        "latitude": draft.place[0] if draft.place else None,
+        "longitude": draft.place[1] if draft.place else None,
+        "extra_tip": draft.tip,
     }
 
 
@@ -191,17 +232,36 @@ def _label(transaction: dict[str, object], at: int, is_fraud: bool) -> dict[str,
     return {name: transaction[name] for name in shared} | said
 
 
-def _features(entities: tuple[str, ...], windows: list[Window]) -> st.SearchStrategy[Feature]:
-    aggregations = sorted(ALL if len(entities) > 1 else set(ALL) - {"distinct"})
-    return st.builds(_feature, st.sampled_from(entities), st.sampled_from(aggregations), st.sampled_from(windows))
+FIELDS = {
+    **dict.fromkeys(("sum", "mean", "ratio_to_mean", "zscore", "std"), ("amount", "extra_tip")),
+    "max": ("amount",),
+    **dict.fromkeys(("distinct", "distinct_few"), ("category", "country", "hour")),
+    "first_time_of": ("category", "country", "hour"),
+    **dict.fromkeys(("count_of", "share"), ("declined", "small", "round", "anomaly", "category", "extra_tip")),
+}
+"""Which fields an aggregation makes sense of, where it needs one."""
 
 
-def _feature(entity: str, aggregation: str, window: Window) -> Feature:
-    other = "merchant" if entity == "card" else "card"
-    field = {"count": None, "fraud_rate": None, "seconds_since_last": None, "distinct": other}.get(
-        aggregation, "amount"
+def _features(records: tuple[str, ...], windows: list[Window]) -> st.SearchStrategy[Feature]:
+    single = st.sampled_from(sorted(ALL)).flatmap(
+        lambda name: st.builds(
+            _feature,
+            st.sampled_from(records),
+            st.just(name),
+            st.sampled_from(FIELDS.get(name, (None,))),
+            st.sampled_from(windows),
+            st.sampled_from(windows),
+        )
     )
-    return Feature(entity, aggregation, field, None if aggregation == "seconds_since_last" else window)
+    return single.filter(lambda feature: feature is not None)
+
+
+def _feature(record: str, aggregation: str, field: str | None, window: Window, other: Window) -> Feature | None:
+    computation = ALL[aggregation]
+    short, long = sorted((window, other), key=lambda w: w.duration_ms)
+    if computation.against_baseline:
+        return Feature(record, aggregation, field, short, long)
+    return Feature(record, aggregation, field, window if computation.stores else None)
 
 
 def _window(tile_ms: int, tiles: int) -> Window:

@@ -14,19 +14,17 @@ from paywarden.adapters.spark.session import spark_session
 from paywarden.adapters.state.lmdb_store import open_lmdb
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.encoding import encode_labels, encode_transactions
-from paywarden.events.schema import EventSchema
 from paywarden.events.validation import parse_labels, parse_transactions
-from paywarden.features.catalogue import core_catalogue
-from paywarden.features.engine import Engine, keys_of
+from paywarden.features.engine import Engine
 from paywarden.features.events import Kind, Verdict, fold_order, from_tables
-from paywarden.features.hashing import hash_strings, shards_of
 from paywarden.features.manifest import batch_numbers
 from paywarden.features.reading import read_vectors
 from paywarden.features.replay import replay
+from paywarden.features.templates import full_catalogue
 
-CORE = core_catalogue()
-SCHEMA = EventSchema()
-FOLDED = sum(len(CORE.of(entity)) for entity in CORE.entities)
+SCHEMA = streams.SCHEMA
+FULL = full_catalogue(SCHEMA)
+FOLDED = sum(len(FULL.of(record)) for record in FULL.records)
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +81,8 @@ def _expected(stream, features, verdicts):
 def test_the_stream_folds_as_the_replay_of_its_manifests(spark, stream, tmp_path, batches, shards, attempts):
     manifests = streams.cut(stream, seed=batches, batches=batches)
     records = kafka_records(stream.transactions, stream.labels, SCHEMA)
-    result = run_stream(spark, records, manifests, CORE, SCHEMA, tmp_path / "state", shards, attempts)
-    replayed = replay(stream.transactions, stream.labels, CORE, manifests)
+    result = run_stream(spark, records, manifests, FULL, SCHEMA, tmp_path / "state", shards, attempts)
+    replayed = replay(stream.transactions, stream.labels, FULL, manifests)
     assert by_place(result, Kind.TRANSACTION) == _expected(stream, replayed.features, replayed.verdicts)
     served_labels = [verdict for verdict, _ in by_place(result, Kind.LABEL).values()]
     assert np.array_equal(np.bincount(served_labels, minlength=4), np.bincount(replayed.label_verdicts, minlength=4))
@@ -93,12 +91,12 @@ def test_the_stream_folds_as_the_replay_of_its_manifests(spark, stream, tmp_path
 def test_the_stream_folds_as_the_oracle_says(spark, stream, tmp_path):
     manifests = streams.cut(stream, seed=5, batches=3)
     records = kafka_records(stream.transactions, stream.labels, SCHEMA)
-    result = by_place(run_stream(spark, records, manifests, CORE, SCHEMA, tmp_path / "state", 2), Kind.TRANSACTION)
-    wanted = oracle.replay_naively(stream.transactions, stream.labels, CORE, manifests).outcomes
+    result = by_place(run_stream(spark, records, manifests, FULL, SCHEMA, tmp_path / "state", 2), Kind.TRANSACTION)
+    wanted = oracle.replay_naively(stream.transactions, stream.labels, FULL, manifests).outcomes
     places = zip(stream.transactions["partition"].to_pylist(), stream.transactions["offset"].to_pylist(), strict=True)
     served = [result[place] for place in places]
     assert [verdict for verdict, _ in served] == [outcome.verdict for outcome in wanted]
-    names = [feature.name for entity in CORE.entities for feature in CORE.of(entity)]
+    names = [feature.name for record in FULL.records for feature in FULL.of(record)]
     vectors = np.array([np.frombuffer(vector, np.float32) for _, vector in served])
     naive = np.array([[outcome.features.get(name, np.nan) for name in names] for outcome in wanted], np.float64)
     np.testing.assert_allclose(vectors, naive, rtol=1e-6)
@@ -108,39 +106,39 @@ def test_the_read_path_gives_the_vector_that_the_stream_gives_next(spark, wide_s
     stream = wide_stream
     manifests = sorted(streams.cut(stream, seed=3, batches=2), key=lambda manifest: manifest.batch)
     records = kafka_records(stream.transactions, stream.labels, SCHEMA)
-    run_stream(spark, records, manifests[:1], CORE, SCHEMA, tmp_path / "state", 2)
-    engine, store = Engine(CORE), open_lmdb(tmp_path / "state", 2)()
+    run_stream(spark, records, manifests[:1], FULL, SCHEMA, tmp_path / "state", 2)
+    engine, store = Engine(FULL), open_lmdb(tmp_path / "state", 2)()
     first = _first_of_their_keys(stream, manifests, batch=2)
 
-    def load(entity, keys):
-        states = np.zeros((len(keys), engine.words(entity)), np.int64)
-        shards = shards_of(hash_strings(keys), 2)
+    def load(record, keys):
+        states = np.zeros((len(keys), engine.words(record)), np.int64)
+        shards = engine.shards(record, keys, 2)
         for shard in range(2):
             rows = np.flatnonzero(shards == shard)
-            names = [keys[int(row)].as_py().encode() for row in rows]
-            states[rows] = store.read_many(entity, shard, names, engine.words(entity))
+            names = keys.take(pa.array(rows)).cast(pa.binary()).to_pylist()
+            states[rows] = store.read_many(record, shard, names, engine.words(record))
         return states
 
-    events = from_tables(stream.transactions.take(pa.array(first)), stream.labels.slice(0, 0), CORE.entities)
+    events = from_tables(stream.transactions.take(pa.array(first)), stream.labels.slice(0, 0), FULL.inputs)
     read = read_vectors(engine, events, load)
     store.close()
-    replayed = replay(stream.transactions, stream.labels, CORE, manifests)
+    replayed = replay(stream.transactions, stream.labels, FULL, manifests)
     assert len(first) >= 5
-    assert (replayed.features[first][:, CORE.names.index("card_count_30d")] > 0).any()
+    assert (replayed.features[first][:, FULL.names.index("card_count_30d")] > 0).any()
     np.testing.assert_array_equal(read, replayed.features[first])
 
 
 def _first_of_their_keys(stream, manifests, batch):
     """Transactions of a batch before which the batch touches none of their keys, so that state is as they find it."""
-    events = from_tables(stream.transactions, stream.labels, CORE.entities)
+    events = from_tables(stream.transactions, stream.labels, FULL.inputs)
     both = pa.concat_tables([t.select(["topic", "partition", "offset"]) for t in (stream.transactions, stream.labels)])
     numbers = batch_numbers(both, manifests)
     order = fold_order(events, both["partition"].to_numpy(), both["offset"].to_numpy(), numbers)
-    verdicts = replay(stream.transactions, stream.labels, CORE, manifests).verdicts
-    keys = {entity: keys_of(events.tokens[entity]).record_of for entity in CORE.entities}
+    verdicts = replay(stream.transactions, stream.labels, FULL, manifests).verdicts
+    keys = {record: Engine(FULL).keys(record, events).record_of for record in FULL.records}
     touched, chosen = set(), []
     for row in order[numbers[order] == batch]:
-        mine = {(entity, int(record_of[row])) for entity, record_of in keys.items() if record_of[row] >= 0}
+        mine = {(record, int(record_of[row])) for record, record_of in keys.items() if record_of[row] >= 0}
         if row < stream.transactions.num_rows and not mine & touched and verdicts[row] == Verdict.SCORED:
             chosen.append(int(row))
         touched |= mine

@@ -12,8 +12,9 @@ from paywarden import wiring
 from paywarden.adapters.state.lmdb_store import LmdbStateStore
 from paywarden.errors import ConfigurationError
 from paywarden.events.schema import EventSchema
-from paywarden.features.catalogue import core_catalogue
 from paywarden.features.manifest import BatchManifest, OffsetRange
+from paywarden.features.calendar import Calendar
+from paywarden.features.templates import core_catalogue, full_catalogue
 from paywarden.settings import ENVIRONMENT_PREFIX, load_settings
 
 
@@ -29,7 +30,12 @@ def test_entities_and_extras_reach_schema_and_catalogue():
     events = {"entities": ("account",), "extra_numbers": ("age",), "aggregated": ("age",), "optional": ("country",)}
     settings = load_settings(events=events)
     assert wiring.event_schema(settings) == EventSchema(("account",), ("age",), (), ("country",), ("age",))
-    assert wiring.catalogue(settings).names == core_catalogue(("account",)).names
+    assert wiring.catalogue(settings) == full_catalogue(wiring.event_schema(settings))
+
+
+def test_the_calendar_is_that_of_the_settings():
+    settings = load_settings(features={"timezone": "Europe/Paris", "holidays": "FR"})
+    assert wiring.catalogue(settings).calendar == Calendar("Europe/Paris", "FR")
 
 
 def test_rates_hold_from_midnight_utc():

@@ -11,7 +11,7 @@ from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
 from paywarden.cli.train import metrics_table
 from paywarden.evaluation.report import write_report
-from paywarden.features.catalogue import core_catalogue
+from paywarden.features.templates import full_catalogue
 from paywarden.jobs.train import History, replayed_dataset, split_of, windows_of
 from paywarden.training.trainer import train
 
@@ -31,7 +31,7 @@ def evaluate(
     """
     settings = settings_of()
     data = wiring.mapped_data(settings, file, mapping)
-    catalogue = core_catalogue(data.schema.entities)
+    catalogue = full_catalogue(data.schema)
     err.print(f"replaying {data.transactions.num_rows:,} transactions and {data.labels.num_rows:,} labels")
     dataset = replayed_dataset(
         History(data.transactions, data.labels, {"file": file.name}), catalogue, wiring.days_ms(label_delay_days)

@@ -10,7 +10,6 @@ from paywarden.cli.console import out, settings_of
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
 from paywarden.features.feature import Feature
-from paywarden.features.request import REQUEST_FEATURES
 from paywarden.features.windows import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 app = typer.Typer(help="The feature catalogue.", no_args_is_help=True)
@@ -27,14 +26,14 @@ def show() -> None:
     table = Table(title=f"{len(catalogue.names)} features", title_justify="left")
     for column in ("feature", "entity", "window", "tile", "meaning"):
         table.add_column(column, no_wrap=column == "feature")
-    for entity in catalogue.entities:
-        for feature in catalogue.of(entity):
+    for record in catalogue.records:
+        for feature in catalogue.of(record):
             table.add_row(feature.name, feature.entity, *_window(feature), feature.meaning)
         table.add_section()
-    for request in REQUEST_FEATURES:
+    for request in catalogue.request_features:
         table.add_row(request.name, "request", "", "", request.meaning)
     out.print(table)
-    sizes = ", ".join(f"{name} {8 * engine.words(name):,} bytes" for name in (*catalogue.entities, ROUTING))
+    sizes = ", ".join(f"{name} {8 * engine.words(name):,} bytes" for name in (*catalogue.records, ROUTING))
     out.print(f"state a key: {sizes}")
     out.print(f"state layout {engine.digest[:16]}, feature contract {catalogue.contract().digest[:16]}")
 

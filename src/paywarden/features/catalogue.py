@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 from paywarden.errors import ContractMismatch
+from paywarden.features.calendar import Calendar
+from paywarden.features.events import Inputs
 from paywarden.features.feature import Feature
-from paywarden.features.request import REQUEST_FEATURES
-from paywarden.features.windows import DAY, DAY_MS, HOUR, MONTH, VELOCITY_WINDOWS, WEEK, Window
+from paywarden.features.fields import CODES, NAMES
+from paywarden.features.needs import reads, rings
+from paywarden.features.request import CORE_REQUEST, TIMELESS, RequestFeature, code_source, request_feature
+from paywarden.features.windows import DAY_MS, Window
 
 
 @dataclass(frozen=True)
@@ -39,45 +44,115 @@ class FeatureContract:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What is folded where a transaction's rows are together by ``entity``; None where they are by transaction id."""
+
+    entity: str | None
+    records: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Catalogue:
-    """Features by entity, in the order of a vector; ``entities[0]`` is the routing entity."""
+    """Features by record, in the order of a vector.
+
+    ``entities`` are those of the events that have records, ``entities[0]`` the routing entity; ``pairs`` have records
+    of their own, one for every two that met, kept where the pair's first entity is. ``request`` names the request
+    features, which come last.
+    """
 
     entities: tuple[str, ...]
     features: tuple[Feature, ...]
     memory: Memory = Memory()
+    pairs: tuple[tuple[str, str], ...] = ()
+    request: tuple[str, ...] = CORE_REQUEST
+    calendar: Calendar = Calendar()  # noqa: RUF009 (it is frozen)
 
     def __post_init__(self) -> None:
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise ValueError(f"features declared twice: {', '.join(sorted(repeated))}")
-        known = {*self.entities, "amount", None}
-        strange = [f.name for f in self.features if f.entity not in self.entities or f.field not in known]
+        lost = [f"{first} and {second}" for first, second in self.pairs if not {first, second} <= {*self.entities}]
+        if lost:
+            raise ValueError(f"pairs of entities that are not declared: {', '.join(lost)}")
+        known = {*self.entities, *NAMES, None}
+        strange = [
+            f.name
+            for f in self.features
+            if f.entity not in self.records or not (f.field in known or str(f.field).startswith("extra_"))
+        ]
         if strange:
-            raise ValueError(f"features of entities that are not declared: {', '.join(strange)}")
+            raise ValueError(f"features of entities or fields that are not declared: {', '.join(strange)}")
+        for entity in {f.entity for f in self.features if f.field == "newcomer"}:
+            self.newcomer(entity)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The entities in order, each with the records that are folded at it; at least one step."""
+        found = tuple(Step(e, (e, *(f"{a}_{b}" for a, b in self.pairs if a == e))) for e in self.entities)
+        return found or (Step(None, ()),)
+
+    @cached_property
+    def records(self) -> tuple[str, ...]:
+        """Every kind of record, in the order of folding."""
+        return tuple(record for step in self.steps for record in step.records)
+
+    @cached_property
+    def tokens_of(self) -> dict[str, tuple[str, ...]]:
+        """The entities whose tokens name a record: one, or the two of a pair."""
+        return {entity: (entity,) for entity in self.entities} | {f"{a}_{b}": (a, b) for a, b in self.pairs}
+
+    @cached_property
+    def request_features(self) -> tuple[RequestFeature, ...]:
+        """The request features, in vector order."""
+        return tuple(request_feature(name) for name in self.request)
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What the engine reads of an event besides its times, amount and identity."""
+        fields = {str(feature.field) for feature in self.features}
+        texts = {source for name in self.request if (source := code_source(name))}
+        extras = {name for name in fields if name.startswith("extra_")}
+        numbers = {name for name in self.request if name.startswith("extra_") and not code_source(name)}
+        located = any(feature.aggregation == "speed_kmh" for feature in self.features)
+        return Inputs(
+            self.entities,
+            codes=tuple(sorted(texts | (fields & set(CODES)))),
+            numbers=tuple(sorted(extras | numbers)) + (("latitude", "longitude") if located else ()),
+        )
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """All features, entity by entity, then the request features."""
-        ordered = (feature.name for entity in self.entities for feature in self.of(entity))
-        return (*ordered, *(feature.name for feature in REQUEST_FEATURES))
+        """All features, record by record, then the request features."""
+        ordered = (feature.name for record in self.records for feature in self.of(record))
+        return (*ordered, *self.request)
 
-    def of(self, entity: str) -> tuple[Feature, ...]:
-        """The features of one entity, in vector order."""
-        return tuple(feature for feature in self.features if feature.entity == entity)
+    def of(self, record: str) -> tuple[Feature, ...]:
+        """The features of one record, in vector order."""
+        return tuple(feature for feature in self.features if feature.entity == record)
+
+    def newcomer(self, entity: str) -> int:
+        """Where in a vector it stands whether a pair's first entity is new to ``entity``.
+
+        Raises ValueError where no pair with the entity has a ``first_time`` feature that is known before its step.
+        """
+        first = self.entities[0]
+        for feature in self.of(f"{first}_{entity}") if (first, entity) in self.pairs and first != entity else ():
+            if feature.aggregation == "first_time":
+                return self.names.index(feature.name)
+        raise ValueError(f"newcomers of {entity} need the pair ({first}, {entity}) with a first_time feature")
 
     @cached_property
     def meanings(self) -> dict[str, str]:
         """Every feature's meaning in words, by name."""
         meanings = {feature.name: feature.meaning for feature in self.features}
-        return meanings | {feature.name: feature.meaning for feature in REQUEST_FEATURES}
+        return meanings | {feature.name: feature.meaning for feature in self.request_features}
 
     def contract(self, names: Iterable[str] | None = None) -> FeatureContract:
         """The contract of these features (all by default). Raises ContractMismatch for one that is not here."""
         chosen = tuple(self.names if names is None else names)
         self.columns(chosen)
-        definitions = [[name, self._definition(name)] for name in chosen]
-        text = json.dumps(definitions, sort_keys=True, separators=(",", ":"))
-        return FeatureContract(chosen, hashlib.sha256(text.encode()).hexdigest())
+        definitions = [[name, self._definitions[name]] for name in chosen]
+        return FeatureContract(chosen, hashlib.sha256(canonical(definitions)).hexdigest())
 
     def columns(self, names: Sequence[str]) -> list[int]:
         """Where these features stand in a full vector. Raises ContractMismatch for one that is not here."""
@@ -85,43 +160,64 @@ class Catalogue:
         missing = [name for name in names if name not in places]
         if missing:
             raise ContractMismatch(
-                f"the catalogue for {', '.join(self.entities)} does not give {', '.join(missing)}; "
+                f"the catalogue for {', '.join(self.entities) or 'no entity'} does not give {', '.join(missing)}; "
                 "use the catalogue that the model was trained with, or train a new one"
             )
         return [places[name] for name in names]
 
-    def _definition(self, name: str) -> object:
-        for feature in self.features:
-            if feature.name == name:
-                window = feature.window
-                tiles = [window.duration_ms, window.tile_ms] if window else []
-                return [feature.entity, feature.aggregation, feature.field, tiles, self.memory.record_ttl_ms]
-        return "request"
+    def to_dict(self) -> dict[str, Any]:
+        """The whole definition as plain JSON values; equal catalogues give equal ones."""
+        return {
+            "entities": list(self.entities),
+            "pairs": [list(pair) for pair in self.pairs],
+            "features": [_feature_to_dict(feature) for record in self.records for feature in self.of(record)],
+            "request": list(self.request),
+            "calendar": asdict(self.calendar),
+            "memory": asdict(self.memory),
+        }
+
+    @classmethod
+    def from_dict(cls, definition: Mapping[str, Any]) -> Catalogue:
+        """The catalogue that :meth:`to_dict` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            entities=tuple(map(str, definition["entities"])),
+            features=tuple(_feature_from_dict(fields) for fields in definition["features"]),
+            memory=Memory(**definition["memory"]),
+            pairs=tuple((str(first), str(second)) for first, second in definition["pairs"]),
+            request=tuple(map(str, definition["request"])),
+            calendar=Calendar(**definition["calendar"]),
+        )
+
+    @cached_property
+    def _definitions(self) -> dict[str, object]:
+        """What decides each feature's value, by name."""
+        zone = asdict(self.calendar)
+        found: dict[str, object] = {name: ["request", None if name in TIMELESS else zone] for name in self.request}
+        for record in self.records:
+            # A late event may read tiles that a longer ring still has and a shorter one has not.
+            lengths = {ring: max(tiles) for ring, tiles in rings(self.of(record)).items()}
+            for feature in self.of(record):
+                held = [[*ring, window.tiles, lengths[ring]] for ring, window in reads(feature)]
+                local = zone if feature.field == "hour" else None
+                found[feature.name] = [_feature_to_dict(feature), held, local, self.memory.record_ttl_ms]
+        return found
 
 
-def core_catalogue(entities: tuple[str, ...] = ("card", "merchant")) -> Catalogue:
-    """The core features of card and merchant; any other declared entity gets the merchant's."""
-    features: list[Feature] = []
-    for entity in entities:
-        features += _velocity(entity)
-        features += _against_history(entity)
-        features += _fraud_rates(entity, (WEEK, MONTH) if entity == "card" else (DAY, WEEK, MONTH))
-        if entity != "card" and "card" in entities:
-            features += [Feature(entity, "distinct", "card", window) for window in (HOUR, DAY, WEEK)]
-    return Catalogue(entities, tuple(features))
+def canonical(value: object) -> bytes:
+    """JSON of plain values, always the same for the same ones."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _velocity(entity: str) -> list[Feature]:
-    """Count, sum, mean and maximum over every window, and the time since the last."""
-    velocity = [Feature(entity, "count", None, window) for window in VELOCITY_WINDOWS]
-    for aggregation in ("sum", "mean", "max"):
-        velocity += [Feature(entity, aggregation, "amount", window) for window in VELOCITY_WINDOWS]
-    return [*velocity, Feature(entity, "seconds_since_last")]
+def _feature_to_dict(feature: Feature) -> dict[str, Any]:
+    windows = {"window": feature.window, "baseline": feature.baseline}
+    return {
+        "entity": feature.entity,
+        "aggregation": feature.aggregation,
+        "field": feature.field,
+        **{name: asdict(window) if window else None for name, window in windows.items()},
+    }
 
 
-def _against_history(entity: str) -> list[Feature]:
-    return [Feature(entity, aggregation, "amount", MONTH) for aggregation in ("ratio_to_mean", "zscore")]
-
-
-def _fraud_rates(entity: str, windows: tuple[Window, ...]) -> list[Feature]:
-    return [Feature(entity, "fraud_rate", None, window) for window in windows]
+def _feature_from_dict(fields: Mapping[str, Any]) -> Feature:
+    window, baseline = (Window(**fields[name]) if fields[name] else None for name in ("window", "baseline"))
+    return Feature(fields["entity"], fields["aggregation"], fields["field"], window, baseline)

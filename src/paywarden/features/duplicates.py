@@ -27,14 +27,19 @@ def routing_words(memory: Memory) -> int:
 
 
 def judge_repeats(
-    events: EventBatch, states: NDArray[np.int64], record_of: NDArray[np.int64], memory: Memory
+    events: EventBatch,
+    order: NDArray[np.int64],
+    states: NDArray[np.int64],
+    record_of: NDArray[np.int64],
+    memory: Memory,
 ) -> NDArray[np.int8]:
-    """The :class:`Verdict` of each event in order, int8 ``[n]``; ``states`` ``[k, routing_words]`` changes in place."""
+    """The :class:`Verdict` of each event, int8 ``[n]``, judged in ``order``; ``states`` ``[k, words]`` change."""
     return _judge(
+        order,
         states,
         record_of,
         events.kind,
-        events.observes,
+        events.source >= 0,
         events.id_hash,
         events.received_at,
         (memory.ids, memory.labelled_ids),
@@ -69,6 +74,7 @@ def _seen(record: NDArray[np.int64], start: int, size: int, id_hash: int, now: i
 
 @compiled
 def _judge(
+    order: NDArray[np.int64],
     states: NDArray[np.int64],
     record_of: NDArray[np.int64],
     kind: NDArray[np.int8],
@@ -79,7 +85,7 @@ def _judge(
     ttls_ms: tuple[int, int],
 ) -> NDArray[np.int8]:
     verdicts = np.empty(kind.size, dtype=np.int8)
-    for i in range(kind.size):
+    for i in order:
         record = states[record_of[i]]
         if kind[i] == _TRANSACTION:
             repeated = _seen(record, 0, sizes[0], id_hash[i], received_at[i], ttls_ms[0])

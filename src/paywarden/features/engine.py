@@ -1,7 +1,7 @@
 """The engine: one catalogue compiled to layouts, and the two steps that every runner takes.
 
-A runner orders its events, finds the states of the keys they name, calls :meth:`Engine.judge` at the routing step
-and :meth:`Engine.fold` at each entity's step, and keeps the states, which change in place.
+A runner says in which order its events are folded, finds the states of the keys they name, calls :meth:`Engine.judge`
+at the routing step and :meth:`Engine.fold` for each record, and keeps the states, which change in place.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from paywarden.features.catalogue import Catalogue
+from paywarden.features.cells import halves
 from paywarden.features.duplicates import ROUTING, judge_repeats, newest_arrival, routing_words
-from paywarden.features.events import EventBatch, Kind, Verdict
-from paywarden.features.hashing import hash_strings
+from paywarden.features.events import EventBatch, Verdict
+from paywarden.features.fields import field_columns
+from paywarden.features.hashing import hash_strings, shards_of
 from paywarden.features.kernel import fold_events
-from paywarden.features.layout import EntityLayout, entity_layout, layout_digest
-from paywarden.features.request import REQUEST_FEATURES
+from paywarden.features.layout import RecordLayout, layout_digest, record_layout
+from paywarden.features.places import place_words
+
+_HASH_BYTES = 8
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The distinct keys that a batch names: ``record_of`` int64 ``[n]`` points into ``unique``, -1 for none."""
+    """The distinct keys that a batch names: ``record_of`` int64 ``[n]`` points into ``unique``, -1 for none.
+
+    A key is an entity's token (string), or for a pair the hashes of its two tokens (binary, 16 bytes).
+    """
 
     unique: pa.Array
     record_of: NDArray[np.int64]
-
-
-def keys_of(tokens: pa.Array) -> Keys:
-    """The distinct tokens of a string array, in order of first appearance."""
-    encoded = tokens.dictionary_encode()
-    record_of = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Keys(encoded.dictionary, record_of)
 
 
 class Engine:
@@ -43,67 +43,114 @@ class Engine:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.layouts: dict[str, EntityLayout] = {e: entity_layout(catalogue, e) for e in catalogue.entities}
+        self.layouts: dict[str, RecordLayout] = {r: record_layout(catalogue, r) for r in catalogue.records}
 
     @cached_property
     def digest(self) -> str:
         """The digest of the state layout."""
         return layout_digest(self.catalogue)
 
-    def words(self, entity: str) -> int:
-        """Width of a record of ``entity``, or of ``routing``, in int64 words."""
-        return routing_words(self.catalogue.memory) if entity == ROUTING else self.layouts[entity].words
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """Where the features of each record begin in a vector."""
+        ends = np.cumsum([0, *(len(self.catalogue.of(record)) for record in self.catalogue.records)])
+        return dict(zip(self.catalogue.records, ends.tolist(), strict=False))
 
-    def judge(self, events: EventBatch, states: NDArray[np.int64], record_of: NDArray[np.int64]) -> NDArray[np.int8]:
-        """Verdicts of ordered events, int8 ``[n]``; routing ``states`` ``[k, words]`` change in place."""
-        return judge_repeats(events, states, record_of, self.catalogue.memory)
+    @property
+    def width(self) -> int:
+        """How many features a vector has."""
+        return len(self.catalogue.names)
+
+    def words(self, record: str) -> int:
+        """Width of a record, or of ``routing``, in int64 words."""
+        return routing_words(self.catalogue.memory) if record == ROUTING else self.layouts[record].words
+
+    def keys(self, record: str, events: EventBatch) -> Keys:
+        """The distinct keys of a record, or of ``routing``, that these events name, in order of first appearance."""
+        if record == ROUTING:
+            return _keys_of(events.routing_key)
+        tokens = [events.tokens[entity] for entity in self.catalogue.tokens_of[record]]
+        return _keys_of(tokens[0] if len(tokens) == 1 else _pairs(*tokens))
+
+    def shards(self, record: str, keys: pa.Array, shards: int) -> NDArray[np.int32]:
+        """The shard of each key, int32 ``[k]``: a pair is kept where its first entity is."""
+        if len(self.catalogue.tokens_of.get(record, ())) < 2:
+            return shards_of(hash_strings(keys), shards)
+        joined = np.frombuffer(b"".join(keys.cast(pa.binary()).to_pylist()), dtype="<u8").reshape(-1, 2)
+        return shards_of(joined[:, 0], shards)
+
+    def judge(
+        self, events: EventBatch, order: NDArray[np.int64], states: NDArray[np.int64], record_of: NDArray[np.int64]
+    ) -> NDArray[np.int8]:
+        """Verdicts of events folded in ``order``, int8 ``[n]``; routing ``states`` ``[k, words]`` change in place."""
+        return judge_repeats(events, order, states, record_of, self.catalogue.memory)
 
     def fold(
         self,
-        entity: str,
+        record: str,
         events: EventBatch,
+        order: NDArray[np.int64],
         verdicts: NDArray[np.int8],
         states: NDArray[np.int64],
         record_of: NDArray[np.int64],
-    ) -> NDArray[np.float32]:
-        """The entity's features of ordered events, float32 ``[n, f]``; ``states`` change in place.
+        vectors: NDArray[np.float32],
+    ) -> None:
+        """Write the record's features of events folded in ``order`` into ``vectors``; ``states`` change in place.
 
-        Rows that are not scored (labels, duplicates) or do not name the entity are NaN.
+        ``vectors`` float32 ``[m, width]`` holds those of the first ``m`` events, and those of the records before this
+        one already. Rows that are not scored (labels, duplicates) or do not name the entity are NaN.
         """
-        layout = self.layouts[entity]
-        values, has_value = _values(events, layout)
+        layout, calendar = self.layouts[record], self.catalogue.calendar
+        values, present = field_columns(layout.fields, events, calendar)
         applied = (verdicts == Verdict.SCORED) | (verdicts == Verdict.LABEL_APPLIED)
-        return fold_events(
+        fold_events(
+            order,
             states,
+            halves(states),
             record_of,
             verdicts == Verdict.SCORED,
-            events.observes & applied,
-            np.where(events.kind == Kind.TRANSACTION, 0, 1).astype(np.int8),
+            np.where(applied, events.source, np.int8(-1)),
             events.as_of,
             values,
-            has_value,
+            present,
+            _places(events) if "place" in layout.header else np.zeros(len(events), np.int64),
             self.catalogue.memory.record_ttl_ms,
-            layout.scratch_words,
-            layout.blocks,
-            layout.spans,
-            layout.features,
+            layout.merged_words,
+            layout.tables,
+            vectors,
+            self.columns[record],
         )
 
-    def request(self, events: EventBatch) -> NDArray[np.float32]:
-        """Request features, float32 ``[n, r]``; meaningless for labels."""
-        return np.stack([feature.compute(events) for feature in REQUEST_FEATURES], axis=1).astype(np.float32)
+    def request(self, events: EventBatch, vectors: NDArray[np.float32]) -> None:
+        """Write the request features of the first ``m`` events into the last columns of ``vectors`` ``[m, width]``."""
+        features = self.catalogue.request_features
+        for column, feature in enumerate(features, self.width - len(features)):
+            vectors[:, column] = feature.compute(events, self.catalogue.calendar)[: len(vectors)]
 
-    def idle(self, entity: str, states: NDArray[np.int64], now_ms: int) -> NDArray[np.bool_]:
+    def idle(self, record: str, states: NDArray[np.int64], now_ms: int) -> NDArray[np.bool_]:
         """Which records read as empty for ever from ``now_ms`` on: deleting them frees space and changes nothing."""
         memory = self.catalogue.memory
-        if entity == ROUTING:
+        if record == ROUTING:
             return now_ms - newest_arrival(states, memory) > max(memory.ids_ttl_ms, memory.labelled_ttl_ms)
         return now_ms - states[:, :2].max(axis=1) > memory.record_ttl_ms
 
 
-def _values(events: EventBatch, layout: EntityLayout) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """What cells are made of: the amount, then the token hash of each other entity; and where each is present."""
-    columns = [events.amount, *(hash_strings(events.tokens[field]).view(np.int64) for field in layout.fields)]
-    present = [np.ones(len(events), bool)]
-    present += [events.tokens[field].is_valid().to_numpy(zero_copy_only=False) for field in layout.fields]
-    return np.stack(columns, axis=1), np.stack(present, axis=1)
+def _keys_of(tokens: pa.Array) -> Keys:
+    encoded = tokens.dictionary_encode()
+    indices = encoded.indices
+    record_of = pc.fill_null(indices, -1) if indices.null_count else indices
+    return Keys(encoded.dictionary, record_of.to_numpy().astype(np.int64))
+
+
+def _pairs(first: pa.Array, second: pa.Array) -> pa.Array:
+    """The pair's key of each row: the tokens' XXH64, 8 bytes each, little-endian; null where either token is."""
+    hashes = np.stack([hash_strings(first), hash_strings(second)], axis=1).astype("<u8")
+    flat = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(2 * _HASH_BYTES), len(hashes), [None, pa.py_buffer(hashes.tobytes())]
+    )
+    both = pc.and_(first.is_valid(), second.is_valid())
+    return flat if pc.all(both).as_py() in (True, None) else pc.if_else(both, flat, None)
+
+
+def _places(events: EventBatch) -> NDArray[np.int64]:
+    return place_words(events.numbers["latitude"], events.numbers["longitude"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from paywarden.features.aggregations import ALL, Aggregation
+from paywarden.features.aggregations.aggregation import Stored
 from paywarden.features.windows import Window
 
 
@@ -12,28 +13,36 @@ from paywarden.features.windows import Window
 class Feature:
     """An aggregation of an entity's events over a window.
 
-    ``field`` is ``amount`` (base-currency minor units), the name of another entity (for distinct counts), or None;
-    ``window`` is None for what needs no window (recency). Raises ValueError where either is missing or too many.
+    ``field`` is one of :mod:`paywarden.features.fields` or None; ``window`` is None for what needs no window (recency);
+    ``baseline`` is the longer window that a burst is held against. Raises ValueError where one is missing or too many.
     """
 
     entity: str
     aggregation: str
     field: str | None = None
     window: Window | None = None
+    baseline: Window | None = None
 
     def __post_init__(self) -> None:
         if self.aggregation not in ALL:
             raise ValueError(f"feature {self.name}: no aggregation {self.aggregation!r}; there are {', '.join(ALL)}")
-        stores = self.computation.stores
-        if bool(stores) != (self.window is not None):
-            raise ValueError(f"feature {self.name}: {self.aggregation} needs {'a' if stores else 'no'} window")
-        if any(stored.of_field for stored in stores) != (self.field is not None):
+        found = self.computation
+        if bool(found.stores) != (self.window is not None):
+            raise ValueError(f"feature {self.name}: {self.aggregation} needs {'a' if found.stores else 'no'} window")
+        if found.of_field != (self.field is not None):
             raise ValueError(f"feature {self.name}: {self.aggregation} needs {'no' if self.field else 'a'} field")
+        if found.against_baseline != (self.baseline is not None):
+            wants = "a" if found.against_baseline else "no"
+            raise ValueError(f"feature {self.name}: {self.aggregation} needs {wants} baseline window")
+        if self.window and self.baseline and self.baseline.duration_ms < self.window.duration_ms:
+            raise ValueError(f"feature {self.name}: the baseline must not be shorter than the window")
 
     @property
     def name(self) -> str:
         """For example ``card_sum_amount_1h``."""
-        parts = (self.entity, self.aggregation, self.field, self.window.name if self.window else None)
+        known = ALL.get(self.aggregation)
+        windows = (window.name if window else None for window in (self.window, self.baseline))
+        parts = (self.entity, known.word if known else self.aggregation, self.field, *windows)
         return "_".join(part for part in parts if part)
 
     @property
@@ -41,8 +50,23 @@ class Feature:
         """The aggregation that the name stands for."""
         return ALL[self.aggregation]
 
+    def field_of(self, stored: Stored) -> str | None:
+        """The field that one of its cells is made of; None for a count of everything."""
+        # An extra may be absent from a transaction that has an amount, so that its mean needs a count of its own.
+        own_count = self.field is not None and self.field.startswith("extra_")
+        return self.field if stored.of_field or own_count else None
+
+    def window_of(self, stored: Stored) -> Window:
+        """The window over which one of its cells is read."""
+        window = self.baseline if stored.baseline else self.window
+        if window is None:
+            raise ValueError(f"feature {self.name} has no windows")
+        return window
+
     @property
     def meaning(self) -> str:
         """In words, for people."""
-        text = self.computation.meaning.format(field=self.field)
-        return f"{text} of the {self.entity}" + (f" in {self.window.name}" if self.window else "")
+        field = self.field.removeprefix("extra_").replace("_", " ") if self.field else ""
+        text = f"{self.computation.meaning.format(field=field)} of the {self.entity.replace('_', ' and ')}"
+        text += f" in {self.window.name}" if self.window else ""
+        return text + (f", against {self.baseline.name}" if self.baseline else "")

@@ -1,65 +1,105 @@
 """Where everything stands in a record, and the tables by which the kernel walks it.
 
-An entity's record is int64 words: the header (the time of its latest transaction, the arrival of its latest fraud
-label), then one ring of tiles for every cell that some feature needs at some tile width.
+A record is int64 words: the header, then one ring of tiles for every cell that some feature needs at some tile width.
+The header is the latest time on each of the two clocks (``occurred_at`` of transactions, arrival of fraud labels; 0
+when there is none) and what features ask for besides. Rings of one clock, tile width and length stand together, in a
+group: first the cells of whole words, then the narrow ones, two to a word.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from paywarden.features.aggregations.aggregation import Clock
-from paywarden.features.catalogue import Catalogue
-from paywarden.features.cells import CELL_WORDS
+from paywarden.features.catalogue import Catalogue, canonical
+from paywarden.features.cells import CELL_WORDS, NARROW, CellKind
 from paywarden.features.feature import Feature
+from paywarden.features.needs import Ring, anomaly_reads, reads, rings
+from paywarden.features.results import RESULTS, Result
 from paywarden.features.windows import Window
 
-CODEC_VERSION = 1
-HEADER_WORDS = 2
-"""Word ``Clock.TRANSACTIONS`` and word ``Clock.FRAUD_LABELS``: the latest time on each clock, 0 when there is none."""
+CODEC_VERSION = 2
+CLOCKS = 2
+"""The first words of every record: the latest transaction, the latest arrival of a fraud label."""
+HEADER = ("last_authorisation", "fraud_run_began", "located_at", "place")
+"""What else a header may hold, one word each."""
 
-AMOUNT = 0
-"""The column of an event's amount among its values; the tokens' hashes of other entities follow."""
+_HEADER_OF = {
+    Result.SECONDS_SINCE_LAST: HEADER[:1],
+    Result.FRAUD_RUN_SECONDS: HEADER[1:2],
+    Result.SPEED_KMH: HEADER[2:],
+}
+
+Slots = dict[tuple[Ring, int], int]
+"""The word of the merged cell by ring and window length in tiles."""
+
+
+class Tables(NamedTuple):
+    """What the kernel reads, int64; a range is its first row and the one after its last.
+
+    ``groups`` ``[g, 7]``: clock, tile_ms, tiles, the range of words, the range in ``blocks``;
+    ``blocks`` ``[b, 4]``, by kind: kind, value column, source, offset (in halves for a narrow kind);
+    ``windows`` ``[w, 9]``: group, tiles, then where each kind of cell begins in ``merges``, and where the last ends;
+    ``merges`` ``[m, 2]``: offset of a ring, word of its merged cell;
+    ``features`` ``[f, 5]`` and ``results`` ``[RESULTS + 1]``: see :func:`results.finalise_all`;
+    ``header`` ``[4]``: the words of HEADER, -1 where absent;
+    ``flags`` ``[6]``: the value column of newcomers and the feature that tells one, the value column of anomalies and
+    the three words that tell one; -1 where absent.
+    """
+
+    groups: NDArray[np.int64]
+    blocks: NDArray[np.int64]
+    windows: NDArray[np.int64]
+    merges: NDArray[np.int64]
+    features: NDArray[np.int64]
+    results: NDArray[np.int64]
+    header: NDArray[np.int64]
+    flags: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Block:
-    """A ring of tiles of one cell: ``tiles`` slots of ``words`` words each, from word ``offset`` on."""
+    """A ring of ``tiles`` tiles from ``offset`` on (in halves of words for a narrow kind)."""
 
-    kind: int
-    field: str | None
-    clock: Clock
-    tile_ms: int
+    ring: Ring
     tiles: int
     offset: int
 
-    @property
-    def words(self) -> int:
-        """Width of one tile's cell."""
-        return CELL_WORDS[self.kind]
+
+@dataclass(frozen=True)
+class Group:
+    """Rings of one clock, tile width and length, which take the words from ``start`` to before ``stop``."""
+
+    clock: int
+    tile_ms: int
+    tiles: int
+    start: int
+    stop: int
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
-class EntityLayout:
-    """One entity's record and its kernel tables.
+class RecordLayout:
+    """One kind of record, ``words`` int64 words wide: ``fields`` are the value columns, ``fields[0]`` the amount."""
 
-    ``blocks`` int64 ``[b, 8]``: kind, value column, clock, tile_ms, tiles, offset, first span, end span;
-    ``spans`` int64 ``[s, 2]``: tiles, slot in the merged scratch; ``features`` int64 ``[f, 4]``: result, three slots.
-    """
-
-    entity: str
+    record: str
     words: int
-    scratch_words: int
-    rings: tuple[Block, ...]
+    merged_words: int
+    header: tuple[str, ...]
+    groups: tuple[Group, ...]
     fields: tuple[str, ...]
-    blocks: NDArray[np.int64]
-    spans: NDArray[np.int64]
-    features: NDArray[np.int64]
+    tables: Tables
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All rings."""
+        return tuple(block for group in self.groups for block in group.blocks)
 
     @property
     def bytes(self) -> int:
@@ -67,76 +107,127 @@ class EntityLayout:
         return 8 * self.words
 
 
-Need = tuple[int, str | None, Clock, int]
-
-
-def entity_layout(catalogue: Catalogue, entity: str) -> EntityLayout:
-    """The layout that holds all features of ``entity`` in this catalogue."""
-    features = catalogue.of(entity)
-    needs = _needs(features)
-    fields = tuple(sorted({field for _, field, _, _ in needs if field not in (None, "amount")}))
-    rings: list[Block] = []
-    blocks: list[list[int]] = []
-    spans: list[list[int]] = []
-    slots: dict[tuple[Need, int], int] = {}
-    offset, scratch = HEADER_WORDS, 0
-    for need, tile_counts in needs.items():
-        kind, field, clock, tile_ms = need
-        ring = Block(kind, field, clock, tile_ms, max(tile_counts), offset)
-        first_span = len(spans)
-        for tiles in sorted(tile_counts):
-            spans.append([tiles, scratch])
-            slots[need, tiles] = scratch
-            scratch += ring.words
-        column = 1 + fields.index(field) if field in fields else AMOUNT
-        blocks.append([kind, column, clock, tile_ms, ring.tiles, offset, first_span, len(spans)])
-        rings.append(ring)
-        offset += ring.tiles * ring.words
-    return EntityLayout(
-        entity=entity,
-        words=offset,
-        scratch_words=max(scratch, 1),
-        rings=tuple(rings),
-        fields=fields,
-        blocks=np.array(blocks, np.int64).reshape(-1, 8),
-        spans=np.array(spans, np.int64).reshape(-1, 2),
-        features=np.array([_reads(feature, slots) for feature in features], np.int64).reshape(-1, 4),
+def record_layout(catalogue: Catalogue, record: str) -> RecordLayout:
+    """The layout that holds all features of ``record`` in this catalogue."""
+    features = catalogue.of(record)
+    needed = rings(features)
+    header = _header(features)
+    groups = _groups({ring: max(tiles) for ring, tiles in needed.items()}, CLOCKS + len(header))
+    fields = _fields(features, needed)
+    windows, merges, slots, merged = _windows(groups, needed)
+    starts = np.cumsum([0, *(len(group.blocks) for group in groups)]).tolist()
+    blocks = [
+        [block.ring.kind, fields.index(block.ring.field or "amount"), block.ring.source, block.offset]
+        for group in groups
+        for block in group.blocks
+    ]
+    by_result = sorted(enumerate(features), key=lambda item: item[1].computation.reads)
+    reads_by_result = [int(feature.computation.reads) for _, feature in by_result]
+    tables = Tables(
+        groups=_table(
+            [[g.clock, g.tile_ms, g.tiles, g.start, g.stop, *starts[i : i + 2]] for i, g in enumerate(groups)], 7
+        ),
+        blocks=_table(blocks, 4),
+        windows=_table(windows, 2 + len(CellKind) + 1),
+        merges=_table(merges, 2),
+        features=_table([[place, *_reads(feature, slots, fields)] for place, feature in by_result], 5),
+        results=np.searchsorted(reads_by_result, np.arange(RESULTS + 1)).astype(np.int64),
+        header=np.array([CLOCKS + header.index(w) if w in header else -1 for w in HEADER], np.int64),
+        flags=_flags(catalogue, record, fields, slots),
     )
+    words = groups[-1].stop if groups else CLOCKS + len(header)
+    return RecordLayout(record, words, max(merged, 1), header, groups, fields, tables)
 
 
 def layout_digest(catalogue: Catalogue) -> str:
-    """Names the stored form of all entities' state: equal digests, interchangeable stores."""
-    entities = {
-        entity: [[r.kind, r.field, int(r.clock), r.tile_ms, r.tiles] for r in entity_layout(catalogue, entity).rings]
-        for entity in catalogue.entities
-    }
+    """Names the stored form of all records: equal digests, interchangeable stores."""
+    layouts = [record_layout(catalogue, record) for record in catalogue.records]
     memory = catalogue.memory
     described = {
         "codec": CODEC_VERSION,
-        "entities": entities,
-        "routing": [catalogue.entities[0], memory.ids, memory.labelled_ids],
+        "records": [[x.record, list(x.header), [[*b.ring, b.tiles] for b in x.blocks]] for x in layouts],
+        "hours": catalogue.calendar.timezone if any("hour" in layout.fields for layout in layouts) else None,
+        "routing": [catalogue.entities[:1], memory.ids, memory.labelled_ids],
         "ttl_ms": [memory.record_ttl_ms, memory.ids_ttl_ms, memory.labelled_ttl_ms],
     }
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(canonical(described)).hexdigest()
 
 
-def _windowed(feature: Feature) -> list[tuple[Need, Window]]:
-    if feature.window is None:
-        return []
-    return [
-        ((s.kind, feature.field if s.of_field else None, s.clock, feature.window.tile_ms), feature.window)
-        for s in feature.computation.stores
-    ]
+def _header(features: Sequence[Feature]) -> tuple[str, ...]:
+    asked = {word for feature in features for word in _HEADER_OF.get(feature.computation.reads, ())}
+    return tuple(word for word in HEADER if word in asked)
 
 
-def _needs(features: tuple[Feature, ...]) -> dict[Need, set[int]]:
-    needs: dict[Need, set[int]] = {}
-    for feature in features:
-        for need, window in _windowed(feature):
-            needs.setdefault(need, set()).add(window.tiles)
-    return dict(sorted(needs.items(), key=lambda item: (item[0][2], item[0][3], item[0][0], item[0][1] or "")))
+def _groups(lengths: dict[Ring, int], offset: int) -> tuple[Group, ...]:
+    """The groups of these rings, one after the other from word ``offset`` on."""
+
+    def group_of(ring: Ring) -> tuple[int, int, int]:
+        return ring.source.clock, ring.tile_ms, lengths[ring]
+
+    groups = []
+    for (clock, tile_ms, tiles), members in groupby(sorted(lengths, key=group_of), key=group_of):
+        start, blocks = offset, []
+        by_kind = sorted(members, key=lambda ring: (ring.kind, ring.source, ring.field or ""))
+        for ring in by_kind:
+            if ring.kind not in NARROW:
+                blocks.append(Block(ring, tiles, offset))
+                offset += tiles * CELL_WORDS[ring.kind]
+        half = 2 * offset
+        for ring in by_kind:
+            if ring.kind in NARROW:
+                blocks.append(Block(ring, tiles, half))
+                half += tiles
+        offset = (half + 1) // 2
+        blocks.sort(key=lambda block: by_kind.index(block.ring))
+        groups.append(Group(clock, tile_ms, tiles, start, offset, tuple(blocks)))
+    return tuple(groups)
 
 
-def _reads(feature: Feature, slots: dict[tuple[Need, int], int]) -> list[int]:
-    chosen = [slots[need, window.tiles] for need, window in _windowed(feature)]
-    return [int(feature.computation.reads), *chosen, *([0] * (3 - len(chosen)))]
+def _windows(
+    groups: Sequence[Group], needed: dict[Ring, set[int]]
+) -> tuple[list[list[int]], list[list[int]], Slots, int]:
+    """The rows of ``windows`` and ``merges``, the merged cells by ring and window, and how many words they take."""
+    windows: list[list[int]] = []
+    merges: list[list[int]] = []
+    slots: Slots = {}
+    merged = 0
+    for number, group in enumerate(groups):
+        for tiles in sorted({tiles for block in group.blocks for tiles in needed[block.ring]}):
+            read = [block for block in group.blocks if tiles in needed[block.ring]]
+            kinds = [block.ring.kind for block in read]
+            bounds = np.searchsorted(kinds, np.arange(len(CellKind) + 1)) + len(merges)
+            windows.append([number, tiles, *bounds.tolist()])
+            for block in read:
+                merges.append([block.offset, merged])
+                slots[block.ring, tiles] = merged
+                merged += CELL_WORDS[block.ring.kind]
+    return windows, merges, slots, merged
+
+
+def _fields(features: Sequence[Feature], needed: dict[Ring, set[int]]) -> tuple[str, ...]:
+    others = {ring.field for ring in needed} | {feature.field for feature in features}
+    return ("amount", *sorted(field for field in others if field not in (None, "amount")))
+
+
+def _slots(wanted: list[tuple[Ring, Window]], slots: Slots) -> list[int]:
+    return [slots[ring, window.tiles] for ring, window in wanted]
+
+
+def _reads(feature: Feature, slots: Slots, fields: tuple[str, ...]) -> list[int]:
+    chosen = [*_slots(reads(feature), slots), 0, 0, 0][:3]
+    if feature.window and feature.baseline:
+        chosen[2] = round(feature.baseline.duration_ms / feature.window.duration_ms)
+    return [*chosen, fields.index(feature.field or "amount")]
+
+
+def _flags(catalogue: Catalogue, record: str, fields: tuple[str, ...], slots: Slots) -> NDArray[np.int64]:
+    flags = [-1] * 6
+    if "newcomer" in fields:
+        flags[:2] = [fields.index("newcomer"), catalogue.newcomer(record)]
+    if "anomaly" in fields:
+        flags[2:] = [fields.index("anomaly"), *_slots(anomaly_reads(), slots)]
+    return np.array(flags, np.int64)
+
+
+def _table(rows: list[list[int]], width: int) -> NDArray[np.int64]:
+    return np.array(rows, np.int64).reshape(-1, width)

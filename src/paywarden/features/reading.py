@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from paywarden.features.engine import Engine, keys_of
-from paywarden.features.events import EventBatch, Verdict
+from paywarden.features.engine import Engine
+from paywarden.features.events import UNOBSERVED, EventBatch, Verdict
 
 LoadStates = Callable[[str, pa.Array], NDArray[np.int64]]
-"""From an entity and its distinct keys (string ``[k]``) to their states, int64 ``[k, words]``."""
+"""From a record and its distinct keys (``[k]``) to their states, int64 ``[k, words]``."""
 
 
 def read_vectors(engine: Engine, events: EventBatch, load: LoadStates) -> NDArray[np.float32]:
@@ -21,11 +21,12 @@ def read_vectors(engine: Engine, events: EventBatch, load: LoadStates) -> NDArra
 
     The same compiled read as in the stream, so a transaction gets the vector that the stream would give it next.
     """
-    unobserved = replace(events, observes=np.zeros(len(events), dtype=bool))
+    unobserved = replace(events, source=np.full(len(events), UNOBSERVED, dtype=np.int8))
     verdicts = np.full(len(events), Verdict.SCORED, dtype=np.int8)
-    columns = []
-    for entity in engine.catalogue.entities:
-        keys = keys_of(events.tokens[entity])
-        states = load(entity, keys.unique)
-        columns.append(engine.fold(entity, unobserved, verdicts, states, keys.record_of))
-    return np.concatenate([*columns, engine.request(events)], axis=1)
+    vectors = np.empty((len(events), engine.width), dtype=np.float32)
+    for record in engine.catalogue.records:
+        keys = engine.keys(record, events)
+        states = load(record, keys.unique)
+        engine.fold(record, unobserved, np.arange(len(events)), verdicts, states, keys.record_of, vectors)
+    engine.request(events, vectors)
+    return vectors

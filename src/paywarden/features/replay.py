@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.duplicates import ROUTING
-from paywarden.features.engine import Engine, Keys, keys_of
-from paywarden.features.events import EventBatch, fold_order, from_tables
+from paywarden.features.engine import Engine
+from paywarden.features.events import EventBatch, arrival_order, fold_order, from_tables
 from paywarden.features.manifest import BatchManifest, batch_numbers
 
 
 @dataclass(frozen=True)
 class EntityStates:
-    """All records of one entity: ``keys`` string ``[k]`` and ``states`` int64 ``[k, words]``."""
+    """All records of one kind: ``keys`` string (or, of pairs, binary) ``[k]`` and ``states`` int64 ``[k, words]``."""
 
     keys: pa.Array
     states: NDArray[np.int64]
@@ -29,7 +29,7 @@ class Replay:
     """What a replay gives.
 
     ``features`` float32 ``[t, f]`` and ``verdicts`` int8 ``[t]`` are aligned with the transactions as they came in,
-    ``label_verdicts`` int8 ``[l]`` with the labels; ``states`` is what the state holds at the end, by entity.
+    ``label_verdicts`` int8 ``[l]`` with the labels; ``states`` is what the state holds at the end, by record.
     """
 
     features: NDArray[np.float32]
@@ -47,43 +47,27 @@ def replay(
     labels first, partition, offset), exactly as the stream folded these rows, which then need their Kafka
     coordinates; rows of no batch come last, in arrival order.
     """
-    events = from_tables(transactions, labels, catalogue.entities)
-    order = _batch_order(events, transactions, labels, manifests) if manifests else _arrival_order(events)
+    events = from_tables(transactions, labels, catalogue.inputs)
+    order = _batch_order(events, transactions, labels, manifests) if manifests else arrival_order(events)
     return fold_in_order(events, order, transactions.num_rows, Engine(catalogue))
 
 
 def fold_in_order(events: EventBatch, order: NDArray[np.int64], transactions: int, engine: Engine) -> Replay:
     """Fold a batch whose first ``transactions`` rows are transactions and the rest labels, in the given order."""
-    ordered = events.take(order)
-    place = np.empty_like(order)
-    place[order] = np.arange(order.size)
     states: dict[str, EntityStates] = {}
-    routing, routing_keys = _empty_states(engine, ROUTING, ordered.routing_key, states)
-    verdicts = engine.judge(ordered, routing, routing_keys.record_of)
-    columns = []
-    for entity in engine.catalogue.entities:
-        records, keys = _empty_states(engine, entity, ordered.tokens[entity], states)
-        columns.append(engine.fold(entity, ordered, verdicts, records, keys.record_of)[place[:transactions]])
-    columns.append(engine.request(events)[:transactions])
-    return Replay(
-        features=np.concatenate(columns, axis=1),
-        verdicts=verdicts[place[:transactions]],
-        label_verdicts=verdicts[place[transactions:]],
-        states=states,
-    )
 
+    def empty(record: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        keys = engine.keys(record, events)
+        records = np.zeros((len(keys.unique), engine.words(record)), dtype=np.int64)
+        states[record] = EntityStates(keys.unique, records)
+        return records, keys.record_of
 
-def _empty_states(
-    engine: Engine, entity: str, tokens: pa.Array, into: dict[str, EntityStates]
-) -> tuple[NDArray[np.int64], Keys]:
-    keys = keys_of(tokens)
-    records = np.zeros((len(keys.unique), engine.words(entity)), dtype=np.int64)
-    into[entity] = EntityStates(keys.unique, records)
-    return records, keys
-
-
-def _arrival_order(events: EventBatch) -> NDArray[np.int64]:
-    return np.lexsort((events.kind, events.received_at))
+    verdicts = engine.judge(events, order, *empty(ROUTING))
+    vectors = np.empty((transactions, engine.width), dtype=np.float32)
+    for record in engine.catalogue.records:
+        engine.fold(record, events, order, verdicts, *empty(record), vectors)
+    engine.request(events, vectors)
+    return Replay(vectors, verdicts[:transactions], verdicts[transactions:], states)
 
 
 def _batch_order(

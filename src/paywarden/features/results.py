@@ -1,4 +1,4 @@
-"""From merged cells to a feature's value: compiled, one branch a result."""
+"""From merged cells to a feature's value: compiled, one function a result; NaN where it is undefined."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from paywarden.features.cells import sketch_estimate
+from paywarden.features.cells import SKETCH_WORDS, in_sketch, sketch_estimate
 from paywarden.features.compiled import compiled
+
+Merged = NDArray[np.int64]
 
 
 class Result(IntEnum):
-    """How merged cells become a value."""
+    """How merged cells become a value. Those from ``SECONDS_SINCE_LAST`` on are known from the record's header."""
 
     COUNT = 0
     SUM = 1
@@ -22,11 +24,25 @@ class Result(IntEnum):
     RATIO_TO_MEAN = 4
     ZSCORE = 5
     DISTINCT = 6
-    FRAUD_RATE = 7
-    SECONDS_SINCE_LAST = 8
+    DISTINCT_FEW = 7
+    FRAUD_RATE = 8
+    STD = 9
+    SHARE = 10
+    BURST = 11
+    FIRST_TIME = 12
+    FIRST_TIME_OF = 13
+    SECONDS_SINCE_LAST = 14
+    SECONDS_SINCE_FRAUD = 15
+    FRAUD_RUN_SECONDS = 16
+    SPEED_KMH = 17
 
 
-_COUNT, _SUM, _MEAN, _MAX, _RATIO, _ZSCORE, _DISTINCT, _RATE, _RECENCY = (int(result) for result in Result)
+RESULTS = len(Result)
+_COUNT, _SUM, _MEAN, _MAX, _RATIO, _ZSCORE, _DISTINCT, _DISTINCT_FEW = (int(result) for result in list(Result)[:8])
+_RATE, _STD, _SHARE, _BURST, _FIRST, _FIRST_OF = (int(result) for result in list(Result)[8:14])
+FIRST_KNOWN = int(Result.SECONDS_SINCE_LAST)
+KNOWN = RESULTS - FIRST_KNOWN
+"""How many results are known from the header."""
 
 RATE_PRIOR = 0.01
 """The fraud rate of an entity of which nothing is known."""
@@ -37,38 +53,144 @@ _EXACT_BELOW = 2.0**61
 
 
 @compiled
-def finalise(  # noqa: PLR0911 (one return a result)
-    result: int, merged: NDArray[np.int64], a: int, b: int, c: int, value: float, seconds_since_last: float
-) -> float:
-    """The value of one feature from the cells at words ``a``, ``b`` and ``c`` of ``merged``; NaN where undefined.
+def mean(count: int, total: int) -> float:
+    """The mean of a sum."""
+    return total / count if count > 0 else math.nan
 
-    ``value`` is the event's own amount in minor units; ``seconds_since_last`` is NaN for an unseen entity.
+
+@compiled
+def maximum(stored: int) -> float:
+    """The maximum that a cell stores as one more."""
+    return stored - 1.0 if stored > 0 else math.nan
+
+
+@compiled
+def ratio_to_mean(count: int, total: int, value: float) -> float:
+    """A value ÷ the mean."""
+    return value * count / total if count > 0 and total > 0 else math.nan
+
+
+@compiled
+def fraud_rate(frauds: int, count: int) -> float:
+    """Reports ÷ transactions, drawn to the prior."""
+    return (frauds + RATE_PRIOR * RATE_STRENGTH) / (count + RATE_STRENGTH)
+
+
+@compiled
+def _spread(count: int, total: int, squares: int) -> float:
+    """The variance times the square of the count, never below zero."""
+    # Subtracting near equals in floats would leave their rounding errors as a spread, but the integers wrap around
+    # alike on both sides, so that a small difference of them is exact.
+    spread = float(count) * squares - float(total) * total
+    if abs(spread) < _EXACT_BELOW:
+        spread = float(count * squares - total * total)
+    return max(spread, 0.0)
+
+
+@compiled
+def std(count: int, total: int, squares: int) -> float:
+    """The standard deviation (population)."""
+    return math.sqrt(_spread(count, total, squares)) / count if count > 1 else math.nan
+
+
+@compiled
+def zscore(count: int, total: int, squares: int, value: float) -> float:
+    """Standard deviations between a value and the mean; NaN below three values or where all are equal."""
+    # Two amounts say nothing of a spread; three equal ones have none.
+    if count < 3:
+        return math.nan
+    spread = _spread(count, total, squares)
+    return (value * count - total) / math.sqrt(spread) if spread > 0 else math.nan
+
+
+@compiled
+def share(part: int, whole: int) -> float:
+    """A part of a whole."""
+    return part / whole if whole > 0 else math.nan
+
+
+@compiled
+def burst(short: int, long: int, windows: int) -> float:
+    """Transactions in a short window ÷ those expected from a long one that is ``windows`` times as long."""
+    return (short + 1.0) / (long / max(windows, 1) + 1.0)
+
+
+@compiled
+def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
+    result: int, merged: Merged, a: int, b: int, c: int, value: np.int64
+) -> float:
+    """The value of one feature from the cells at words ``a``, ``b`` and ``c`` of ``merged``.
+
+    ``value`` is the event's own field. For a burst, ``c`` is how many short windows the long one is. What is known from
+    the header only is NaN.
     """
     if result in (_COUNT, _SUM):
         return float(merged[a])
     if result == _MEAN:
-        return merged[b] / merged[a] if merged[a] > 0 else math.nan
+        return mean(merged[a], merged[b])
     if result == _MAX:
-        return float(merged[a] - 1) if merged[a] > 0 else math.nan
+        return maximum(merged[a])
     if result == _RATIO:
-        return value * merged[a] / merged[b] if merged[a] > 0 and merged[b] > 0 else math.nan
+        return ratio_to_mean(merged[a], merged[b], float(value))
     if result == _ZSCORE:
-        return _zscore(merged[a], merged[b], merged[c], value)
+        return zscore(merged[a], merged[b], merged[c], float(value))
     if result == _DISTINCT:
-        return sketch_estimate(merged, a)
+        return sketch_estimate(merged, a, SKETCH_WORDS)
+    if result == _DISTINCT_FEW:
+        return sketch_estimate(merged, a, 1)
     if result == _RATE:
-        return (merged[a] + RATE_PRIOR * RATE_STRENGTH) / (merged[b] + RATE_STRENGTH)
-    return seconds_since_last
+        return fraud_rate(merged[a], merged[b])
+    if result == _STD:
+        return std(merged[a], merged[b], merged[c])
+    if result == _SHARE:
+        return share(merged[a], merged[b])
+    if result == _BURST:
+        return burst(merged[a], merged[b], c)
+    if result == _FIRST:
+        return 1.0 if merged[a] == 0 else 0.0
+    if result == _FIRST_OF:
+        return 0.0 if in_sketch(merged, a, value) else 1.0
+    return math.nan
 
 
 @compiled
-def _zscore(count: int, total: int, squares: int, value: float) -> float:
-    # Two amounts say nothing of a spread; three equal ones have none.
-    if count < 3:
-        return math.nan
-    # The variance times the square of the count. Subtracting near equals in floats would leave their rounding errors as
-    # a spread, but the integers wrap around alike on both sides, so that a small difference of them is exact.
-    spread = float(count) * squares - float(total) * total
-    if abs(spread) < _EXACT_BELOW:
-        spread = float(count * squares - total * total)
-    return (value * count - total) / math.sqrt(spread) if spread > 0 else math.nan
+def finalise_all(
+    table: NDArray[np.int64],
+    bounds: NDArray[np.int64],
+    merged: Merged,
+    values: NDArray[np.int64],
+    present: NDArray[np.bool_],
+    known: NDArray[np.float64],
+    event: int,
+    first: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Write all features of one event into row ``event`` of ``out``, from column ``first`` on.
+
+    ``table`` int64 ``[f, 5]``: column in ``out``, words ``a``, ``b``, ``c``, column in ``values`` ``[n, v]``, of the
+    features ordered by result; those of result ``r`` are ``bounds[r]`` to before ``bounds[r + 1]``. ``known``
+    ``[KNOWN]`` is what the header says. A comparison with a field that the event lacks is NaN.
+    """
+    # A loop a result keeps the branches of `finalise` out of the loop over features: a third of the time.
+    for f in range(bounds[_COUNT], bounds[_SUM + 1]):
+        out[event, first + table[f, 0]] = np.float32(merged[table[f, 1]])
+    for f in range(bounds[_MEAN], bounds[_MEAN + 1]):
+        out[event, first + table[f, 0]] = np.float32(mean(merged[table[f, 1]], merged[table[f, 2]]))
+    for f in range(bounds[_MAX], bounds[_MAX + 1]):
+        out[event, first + table[f, 0]] = np.float32(maximum(merged[table[f, 1]]))
+    for f in range(bounds[_RATIO], bounds[FIRST_KNOWN]):
+        result = _RATIO
+        while f >= bounds[result + 1]:
+            result += 1
+        column = table[f, 4]
+        compares = result in (_RATIO, _ZSCORE, _FIRST_OF)
+        if compares and not present[event, column]:
+            out[event, first + table[f, 0]] = np.float32(math.nan)
+        else:
+            value = finalise(result, merged, table[f, 1], table[f, 2], table[f, 3], values[event, column])
+            out[event, first + table[f, 0]] = np.float32(value)
+    for f in range(bounds[FIRST_KNOWN], bounds[RESULTS]):
+        result = FIRST_KNOWN
+        while f >= bounds[result + 1]:
+            result += 1
+        out[event, first + table[f, 0]] = np.float32(known[result - FIRST_KNOWN])

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from paywarden.features.engine import Engine
-from paywarden.features.hashing import hash_strings, shards_of
 from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.replay import EntityStates, Replay, replay
 from paywarden.features.state import BatchTag, Lease, StateStore
@@ -46,8 +46,8 @@ def build_state(
     manifest = BatchManifest(tag.stream_epoch, 0, tuple(sorted(ranges)), engine.digest)
     built = replay(transactions, labels, engine.catalogue, [manifest])
     store.begin_batch(lease, tag)
-    for entity, records in built.states.items():
-        _write(store, lease, entity, records, tag)
+    for record, states in built.states.items():
+        _write(store, lease, record, states, engine.shards(record, states.keys, store.shards), tag)
     manifests.write(manifest)
     store.release(lease)
     return Built(manifest, built)
@@ -58,11 +58,12 @@ def ranges_of(topics: Mapping[str, Mapping[int, int | None]]) -> list[OffsetRang
     return [OffsetRange(t, p, 0, end) for t, ends in topics.items() for p, end in ends.items() if end is not None]
 
 
-def _write(store: StateStore, lease: Lease, entity: str, records: EntityStates, tag: BatchTag) -> None:
-    shards = shards_of(hash_strings(records.keys), store.shards)
+def _write(
+    store: StateStore, lease: Lease, record: str, found: EntityStates, shards: NDArray[np.int32], tag: BatchTag
+) -> None:
     for shard in range(store.shards):
         rows = np.flatnonzero(shards == shard)
         for first in range(0, len(rows), _KEYS_PER_WRITE):
             chunk = rows[first : first + _KEYS_PER_WRITE]
-            keys = records.keys.take(pa.array(chunk)).cast(pa.binary()).to_pylist()
-            store.write_many(lease, entity, shard, keys, records.states[chunk], tag)
+            keys = found.keys.take(pa.array(chunk)).cast(pa.binary()).to_pylist()
+            store.write_many(lease, record, shard, keys, found.states[chunk], tag)

@@ -181,7 +181,7 @@ class StreamJob:
         # The extra lifetime keeps an event that is late by less than that exact.
         cutoff = now_ms - self.engine.catalogue.memory.record_ttl_ms
         forgotten = 0
-        for entity in (ROUTING, *self.engine.catalogue.entities):
+        for entity in (ROUTING, *self.engine.catalogue.records):
             idle = partial(self.engine.idle, entity, now_ms=cutoff)
             for shard in range(self.store.shards):
                 forgotten += self.store.delete_where(self.lease, entity, shard, self.engine.words(entity), idle)

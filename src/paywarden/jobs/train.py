@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 from paywarden.errors import DataError
 from paywarden.evaluation.report import ReportedWindow, write_report
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
+from paywarden.features.aggregations.aggregation import Source
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.engine import Engine
-from paywarden.features.events import Verdict, authorises
+from paywarden.features.events import Verdict, source_of_transactions
 from paywarden.features.replay import replay
 from paywarden.jobs.archive import valid_rows
 from paywarden.scoring.reasons import ReasonBook
@@ -86,7 +87,7 @@ def replayed_dataset(history: History, catalogue: Catalogue, label_delay_ms: int
         raise DataError("the lake holds no valid transaction; run `paywarden produce` and `paywarden archive` first")
     engine = Engine(catalogue)
     replayed = replay(history.transactions, history.labels, catalogue)
-    contract = catalogue.contract()
+    contract, source = catalogue.contract(), source_of_transactions(history.transactions)
     return build_dataset(
         history.transactions,
         history.labels,
@@ -96,7 +97,7 @@ def replayed_dataset(history: History, catalogue: Catalogue, label_delay_ms: int
         state_layout_digest=engine.digest,
         as_of=as_of if as_of is not None else pc.max(history.transactions["received_at"]).as_py(),
         label_delay_ms=label_delay_ms,
-        keep=(replayed.verdicts == Verdict.SCORED) & authorises(history.transactions),
+        keep=(replayed.verdicts == Verdict.SCORED) & (source == Source.AUTHORISATIONS),
     )
 
 

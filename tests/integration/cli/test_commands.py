@@ -19,7 +19,8 @@ from paywarden.cli import console
 from paywarden.cli.app import app
 from paywarden.cli.console import run_app
 from paywarden.events.mapping import Mapping
-from paywarden.features.catalogue import core_catalogue
+from paywarden.events.schema import EventSchema
+from paywarden.features.templates import full_catalogue
 from paywarden.settings import CONFIG_VARIABLE, ENVIRONMENT_PREFIX
 from paywarden.simulation.world import World
 
@@ -137,13 +138,14 @@ class TestFeatures:
     def test_every_feature_is_shown(self, run):
         status, shown, _ = run("features", "show")
         assert status == 0
-        assert [name for name in core_catalogue().names if f" {name} " not in shown] == []
-        assert core_catalogue().contract().digest[:16] in shown
+        assert [name for name in full_catalogue(EventSchema()).names if f" {name} " not in shown] == []
+        assert full_catalogue(EventSchema()).contract().digest[:16] in shown
 
     def test_declared_entities_have_theirs(self, run, monkeypatch):
         monkeypatch.setenv("PAYWARDEN_EVENTS__ENTITIES", "account,device")
         _, shown, _ = run("features", "show")
-        assert [name for name in core_catalogue(("account", "device")).names if f" {name} " not in shown] == []
+        names = full_catalogue(EventSchema(("account", "device"))).names
+        assert [name for name in names if f" {name} " not in shown] == []
 
 
 class TestCheck:
@@ -347,7 +349,7 @@ class TestEvaluate:
         test = report["windows"]["test"]
         assert test["rows"] > test["frauds"] > 0
         assert test["average_precision"] > 2 * test["frauds"] / test["rows"]  # the base rate is what guessing gives
-        assert report["facts"]["features"] == len(core_catalogue().names)
+        assert report["facts"]["features"] == len(full_catalogue(EventSchema(optional=("category",))).names)
         assert "report.json" in ended.stdout
         assert (tmp_path / "report" / "report.md").stat().st_size > 500
         assert pc.sum(fraud).as_py() > 50

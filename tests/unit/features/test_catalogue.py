@@ -3,9 +3,10 @@ import dataclasses
 import pytest
 
 from paywarden.errors import ContractMismatch
-from paywarden.features.catalogue import Catalogue, Memory, core_catalogue
+from paywarden.features.catalogue import Catalogue, Memory
 from paywarden.features.feature import Feature
 from paywarden.features.request import REQUEST_FEATURES
+from paywarden.features.templates import core_catalogue
 from paywarden.features.windows import DAY, DAY_MS, HOUR, HOUR_MS, WEEK, Window
 
 CORE = core_catalogue()

@@ -3,12 +3,13 @@ import pyarrow as pa
 import pytest
 from tests.parity.streams import START_MS, Draft, build
 
-from paywarden.features.catalogue import Catalogue, Memory, core_catalogue
+from paywarden.features.catalogue import Catalogue, Memory
 from paywarden.features.duplicates import ROUTING, routing_words
 from paywarden.features.engine import Engine, keys_of
 from paywarden.features.events import Verdict, from_tables
 from paywarden.features.feature import Feature
 from paywarden.features.layout import layout_digest
+from paywarden.features.templates import core_catalogue
 from paywarden.features.windows import DAY, DAY_MS, HOUR
 
 CATALOGUE = Catalogue(

@@ -5,10 +5,11 @@ import pytest
 
 from paywarden.features import layout as layouts
 from paywarden.features.aggregations.aggregation import Clock
-from paywarden.features.catalogue import Catalogue, Memory, core_catalogue
+from paywarden.features.catalogue import Catalogue, Memory
 from paywarden.features.cells import COUNT, SKETCH, SKETCH_WORDS, SUM
 from paywarden.features.feature import Feature
 from paywarden.features.layout import HEADER_WORDS, entity_layout, layout_digest
+from paywarden.features.templates import core_catalogue
 from paywarden.features.windows import DAY, DAY_MS, HOUR, MINUTE_MS, MONTH, WEEK, Window
 
 CORE = core_catalogue()

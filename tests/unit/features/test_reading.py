@@ -3,11 +3,11 @@
 import numpy as np
 from tests.parity import streams
 
-from paywarden.features.catalogue import core_catalogue
 from paywarden.features.engine import Engine
 from paywarden.features.events import from_tables
 from paywarden.features.reading import read_vectors
 from paywarden.features.replay import replay
+from paywarden.features.templates import core_catalogue
 
 CORE = core_catalogue()
 ENGINE = Engine(CORE)

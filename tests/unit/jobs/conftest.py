@@ -8,8 +8,8 @@ import xgboost
 
 from paywarden.adapters.local.manifest_files import ManifestFiles
 from paywarden.adapters.state.lmdb_store import LmdbStateStore
-from paywarden.features.catalogue import core_catalogue
 from paywarden.features.engine import Engine
+from paywarden.features.templates import core_catalogue
 from paywarden.scoring.boosters.xgboost import XGBoostBooster
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.calibration import PlattCalibrator

@@ -100,10 +100,10 @@ def test_a_build_killed_half_way_is_noticed_and_can_be_run_again(
 ):
     write = state_build._write
 
-    def killed(store, lease, name, records, tag):
+    def killed(store, lease, name, found, shards, tag):
         if name == entity:
             raise KeyboardInterrupt
-        write(store, lease, name, records, tag)
+        write(store, lease, name, found, shards, tag)
 
     with monkeypatch.context() as patched:
         patched.setattr(state_build, "_write", killed)

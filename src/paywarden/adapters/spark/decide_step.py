@@ -81,7 +81,7 @@ class DecideStep:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Records with their outcome (:data:`OUTPUT`), and with latency from Kafka timestamp to decision."""
         for batch in batches:
-            table = gather([batch], RowSchema(self.catalogue.entities).arrow)
+            table = gather([batch], RowSchema(self.catalogue.inputs).arrow)
             scored = pc.equal(table["verdict"], Verdict.SCORED)
             for make, rows in (
                 (self._dead_letters, table.filter(pc.equal(table["kind"], DEAD))),
@@ -110,9 +110,10 @@ class DecideStep:
 
     def _decisions(self, rows: pa.Table) -> pa.Table:
         scorer = cached_scorer(self.bundle_files())
-        events = to_events(rows, self.catalogue.entities)
-        request = engine_of(self.catalogue).request(events)
-        full = np.concatenate([unpack(rows["features"], rows.num_rows), request], axis=1)
+        engine, known = engine_of(self.catalogue), unpack(rows["features"], rows.num_rows)
+        full = np.empty((rows.num_rows, engine.width), dtype=np.float32)
+        full[:, : known.shape[1]] = known
+        engine.request(to_events(rows, self.catalogue.inputs), full)
         vectors = np.ascontiguousarray(full[:, self.catalogue.columns(scorer.bundle.feature_names)])
         scores = scorer.score(vectors)
         decided_at = self.clock()

@@ -8,6 +8,7 @@ whose stream was fenced, or whose batch is over, fails without having written an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,9 +18,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from paywarden.adapters.spark.rows import DEAD, RowSchema, gather, one_array, pack, shard_column, to_events, unpack
-from paywarden.features.catalogue import Catalogue
+from paywarden.features.catalogue import Catalogue, Step
 from paywarden.features.duplicates import ROUTING
-from paywarden.features.engine import Engine, keys_of
+from paywarden.features.engine import Engine
 from paywarden.features.events import EventBatch, fold_order
 from paywarden.features.state import BatchTag, Lease, OpenStore, StateStore
 
@@ -38,10 +39,10 @@ def store_of(recipe: OpenStore) -> StateStore:
 
 @dataclass(frozen=True)
 class EntityStep:
-    """Folds one entity of the catalogue; the first one also judges repeats. A callable for ``mapInArrow``."""
+    """Folds the records of one step of the catalogue; the first one also judges repeats. For ``mapInArrow``."""
 
     catalogue: Catalogue
-    entity: str
+    step: Step
     open_store: OpenStore
     shards: int
     lease: Lease
@@ -50,10 +51,10 @@ class EntityStep:
     @property
     def rows(self) -> RowSchema:
         """The schema of the rows it takes and gives."""
-        return RowSchema(self.catalogue.entities)
+        return RowSchema(self.catalogue.inputs)
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The same rows, live ones in fold order with this entity's features added, dead ones untouched."""
+        """The same rows, live ones with the features of this step added, dead ones untouched."""
         table = gather(batches, self.rows.arrow)
         if table.num_rows == 0:
             return
@@ -64,45 +65,46 @@ class EntityStep:
             yield from self._fold(live).to_batches()
 
     def _fold(self, live: pa.Table) -> pa.Table:
-        engine = engine_of(self.catalogue)
-        events = to_events(live, self.catalogue.entities)
+        engine, rows = engine_of(self.catalogue), live.num_rows
+        events = to_events(live, self.catalogue.inputs)
         order = fold_order(events, live["partition"].to_numpy(), live["offset"].to_numpy())
-        live, events = live.take(pa.array(order)).combine_chunks(), events.take(order)
         shard = live["shard"][0].as_py()
-        verdicts = self._verdicts(engine, live, events, shard)
-        keys = keys_of(events.tokens[self.entity])
-        states = self._load(engine, self.entity, shard, keys.unique)
-        features = engine.fold(self.entity, events, verdicts, states, keys.record_of)
-        self._save(self.entity, shard, keys.unique, states)
-        before = unpack(live["features"], live.num_rows)
+        verdicts = self._verdicts(engine, live, events, order, shard)
+        before = unpack(live["features"], rows)
+        vectors = np.empty((rows, engine.width), dtype=np.float32)
+        vectors[:, : before.shape[1]] = before
+        for record in self.step.records:
+            with self._states(engine, record, shard, events) as (states, record_of):
+                engine.fold(record, events, order, verdicts, states, record_of, vectors)
+        known = before.shape[1] + sum(len(self.catalogue.of(record)) for record in self.step.records)
         columns = {name: one_array(live[name]) for name in live.schema.names}
-        columns["features"] = pack(np.concatenate([before, features], axis=1))
+        columns["features"] = pack(vectors[:, :known])
         columns["verdict"] = pa.array(verdicts)
         columns["shard"] = self._next_shards(events)
-        return self.rows.table(live.num_rows, columns)
+        return self.rows.table(rows, columns)
 
-    def _verdicts(self, engine: Engine, live: pa.Table, events: EventBatch, shard: int) -> NDArray[np.int8]:
-        if self.entity != self.catalogue.entities[0]:
+    def _verdicts(
+        self, engine: Engine, live: pa.Table, events: EventBatch, order: NDArray[np.int64], shard: int
+    ) -> NDArray[np.int8]:
+        if self.step != self.catalogue.steps[0]:
             return live["verdict"].to_numpy()
-        keys = keys_of(events.routing_key)
-        states = self._load(engine, ROUTING, shard, keys.unique)
-        verdicts = engine.judge(events, states, keys.record_of)
-        self._save(ROUTING, shard, keys.unique, states)
-        return verdicts
+        with self._states(engine, ROUTING, shard, events) as (states, record_of):
+            return engine.judge(events, order, states, record_of)
 
-    def _load(self, engine: Engine, entity: str, shard: int, keys: pa.Array) -> NDArray[np.int64]:
-        store = store_of(self.open_store)
-        return store.read_many(entity, shard, _bytes(keys), engine.words(entity), self.tag)
-
-    def _save(self, entity: str, shard: int, keys: pa.Array, states: NDArray[np.int64]) -> None:
-        if len(keys):
-            store_of(self.open_store).write_many(self.lease, entity, shard, _bytes(keys), states, self.tag)
+    @contextmanager
+    def _states(
+        self, engine: Engine, record: str, shard: int, events: EventBatch
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """The states of the keys that the events name, and where each event's is; written at the end of the block."""
+        found = engine.keys(record, events)
+        store, keys = store_of(self.open_store), found.unique.cast(pa.binary()).to_pylist()
+        states = store.read_many(record, shard, keys, engine.words(record), self.tag)
+        yield states, found.record_of
+        if keys:
+            store.write_many(self.lease, record, shard, keys, states, self.tag)
 
     def _next_shards(self, events: EventBatch) -> pa.Array:
-        entities = self.catalogue.entities
-        following = entities[min(entities.index(self.entity) + 1, len(entities) - 1)]
-        return shard_column(events.tokens[following], events.routing_key, self.shards)
-
-
-def _bytes(keys: pa.Array) -> list[bytes]:
-    return keys.cast(pa.binary()).to_pylist()
+        steps = self.catalogue.steps
+        following = steps[min(steps.index(self.step) + 1, len(steps) - 1)].entity
+        tokens = events.tokens[following] if following else events.routing_key
+        return shard_column(tokens, events.routing_key, self.shards)

@@ -14,23 +14,35 @@ from paywarden.events.currency import CurrencyTable
 from paywarden.events.limits import Limits
 from paywarden.events.schema import EventSchema
 from paywarden.events.validation import Parsed, parse_labels, parse_transactions
-from paywarden.features.events import Kind, authorises
+from paywarden.features.events import (
+    Inputs,
+    Kind,
+    code_column,
+    is_declined,
+    number_column,
+    source_of_labels,
+    source_of_transactions,
+)
 
 
 @dataclass(frozen=True)
 class ParseStep:
-    """Validates transactions and labels; a callable for ``mapInArrow`` that keeps no state."""
+    """Validates transactions and labels; a callable for ``mapInArrow`` that keeps no state.
+
+    ``inputs`` is what the catalogue of the batch reads of events.
+    """
 
     schema: EventSchema
     currencies: CurrencyTable
     limits: Limits
     labels_topic: str
     shards: int
+    inputs: Inputs
 
     @property
     def rows(self) -> RowSchema:
         """The schema of the rows it gives."""
-        return RowSchema(self.schema.entities)
+        return RowSchema(self.inputs)
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Rows in flight, one for every Kafka record."""
@@ -55,7 +67,7 @@ class ParseStep:
 
     def _live(self, kind: Kind, parsed: Parsed, records: pa.Table) -> pa.Table:
         events, count = parsed.rows, parsed.rows.num_rows
-        entities = [f"entity_{name}" for name in self.schema.entities]
+        entities = [f"entity_{name}" for name in self.inputs.entities]
         copied = ("transaction_id", "occurred_at", "received_at", "routing_key", *entities)
         columns = {name: one_array(events[name]) for name in copied}
         columns |= {name: one_array(records[name]) for name in ("topic", "partition", "offset", "timestamp")}
@@ -63,10 +75,16 @@ class ParseStep:
         columns["shard"] = shard_column(columns["routing_key"], columns["routing_key"], self.shards)
         if kind == Kind.TRANSACTION:
             columns["amount_base"] = one_array(events["amount_base"])
-            columns["observes"] = pa.array(authorises(events))
+            columns["source"] = pa.array(source_of_transactions(events))
+            columns["declined"] = pa.array(is_declined(events))
+            columns |= {f"code_{name}": pa.array(code_column(events[name])) for name in self.inputs.codes}
+            columns |= {f"number_{name}": pa.array(number_column(events[name])) for name in self.inputs.numbers}
         else:
             columns["amount_base"] = pa.array(np.zeros(count, np.int64))
-            columns["observes"] = one_array(events["is_fraud"])
+            columns["source"] = pa.array(source_of_labels(events))
+            columns["declined"] = pa.array(np.zeros(count, np.bool_))
+            columns |= {f"code_{name}": pa.array(np.zeros(count, np.int64)) for name in self.inputs.codes}
+            columns |= {f"number_{name}": pa.array(np.full(count, np.nan)) for name in self.inputs.numbers}
         return self.rows.table(count, columns)
 
     def _dead(self, parsed: Parsed, records: pa.Table) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from paywarden.features.events import EventBatch
+from paywarden.features.events import EventBatch, Inputs
 from paywarden.features.hashing import hash_strings, shards_of
 
 DEAD = -1
@@ -23,6 +23,7 @@ _SPARK_TYPES = {
     pa.string(): "string",
     pa.binary(): "binary",
     pa.bool_(): "boolean",
+    pa.float64(): "double",
 }
 
 INPUT_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp")
@@ -31,13 +32,13 @@ INPUT_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp")
 
 @dataclass(frozen=True)
 class RowSchema:
-    """Columns of a row in flight, for the declared entities.
+    """Columns of a row in flight, for what a catalogue reads of events.
 
     ``shard`` is where the next step runs; ``features`` holds the float32 bytes of the steps already taken; ``raw_key``,
     ``raw_value``, ``reason`` and ``detail`` belong to dead rows.
     """
 
-    entities: tuple[str, ...]
+    inputs: Inputs
 
     @property
     def arrow(self) -> pa.Schema:
@@ -55,10 +56,13 @@ class RowSchema:
                 ("received_at", pa.int64()),
                 ("routing_key", pa.string()),
                 ("amount_base", pa.int64()),
-                ("observes", pa.bool_()),
+                ("source", pa.int8()),
+                ("declined", pa.bool_()),
                 ("verdict", pa.int8()),
                 ("features", pa.binary()),
-                *((f"entity_{name}", pa.string()) for name in self.entities),
+                *((f"entity_{name}", pa.string()) for name in self.inputs.entities),
+                *((f"code_{name}", pa.int64()) for name in self.inputs.codes),
+                *((f"number_{name}", pa.float64()) for name in self.inputs.numbers),
                 ("raw_key", pa.binary()),
                 ("raw_value", pa.binary()),
                 ("reason", pa.string()),
@@ -88,17 +92,20 @@ def gather(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_batches([batch.cast(schema) for batch in batches], schema=schema).combine_chunks()
 
 
-def to_events(rows: pa.Table, entities: Sequence[str]) -> EventBatch:
+def to_events(rows: pa.Table, inputs: Inputs) -> EventBatch:
     """The events of live rows, in their order."""
     return EventBatch(
         kind=rows["kind"].to_numpy(),
         occurred_at=rows["occurred_at"].to_numpy(),
         received_at=rows["received_at"].to_numpy(),
         amount=rows["amount_base"].to_numpy(),
-        observes=rows["observes"].to_numpy(zero_copy_only=False),
+        source=rows["source"].to_numpy(),
+        declined=rows["declined"].to_numpy(),
         transaction_id=one_array(rows["transaction_id"]),
         routing_key=one_array(rows["routing_key"]),
-        tokens={name: one_array(rows[f"entity_{name}"]) for name in entities},
+        tokens={name: one_array(rows[f"entity_{name}"]) for name in inputs.entities},
+        codes={name: rows[f"code_{name}"].to_numpy() for name in inputs.codes},
+        numbers={name: rows[f"number_{name}"].to_numpy() for name in inputs.numbers},
     )
 
 
@@ -120,7 +127,10 @@ def unpack(packed: pa.ChunkedArray, rows: int) -> NDArray[np.float32]:
     """The rows that :func:`pack` made; ``[n, 0]`` where there are none yet."""
     if packed.null_count == rows:  # also of no rows
         return np.zeros((rows, 0), dtype=np.float32)
-    return np.frombuffer(b"".join(packed.to_pylist()), dtype=np.float32).reshape(rows, -1)
+    values = one_array(packed)
+    offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + rows + 1]
+    data = np.frombuffer(values.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    return data.view(np.float32).reshape(rows, -1)
 
 
 def one_array(column: pa.ChunkedArray) -> pa.Array:

@@ -192,14 +192,16 @@ class SparkStream:
         inputs = inputs.coalesce(self.session.sparkContext.defaultParallelism)
         rows = inputs.mapInArrow(self.parse, self.parse.rows.spark)
         decide = DecideStep(self.catalogue, files, manifest, self.outputs, self.clock)
-        for entity in self.catalogue.entities:
+        for step_of_catalogue in self.catalogue.steps:
             rows = rows.repartitionById(self.parse.shards, sf.col("shard"))
-            step = EntityStep(self.catalogue, entity, self.open_store, self.parse.shards, self.lease, manifest.tag)
-            if entity == self.catalogue.entities[-1]:
+            step = EntityStep(
+                self.catalogue, step_of_catalogue, self.open_store, self.parse.shards, self.lease, manifest.tag
+            )
+            if step_of_catalogue == self.catalogue.steps[-1]:
                 # The last fold and the decision share a task: no rows cross between two Python workers.
                 return rows.mapInArrow(FoldAndDecide(step, decide, tally), OUTPUT_DDL)
             rows = rows.mapInArrow(step, step.rows.spark)
-        raise AssertionError("a catalogue has at least one entity")
+        raise AssertionError("a catalogue has at least one step")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Seconds since the latest transaction of the entity, never below zero; NaN for an unseen entity.
+"""Seconds since the latest authorisation of the entity, never below zero; NaN for an unseen entity.
 
-Stores nothing in tiles: every record bears the time of its latest transaction.
+Stores nothing in tiles: the record bears the time of its latest authorisation.
 """
 
 from paywarden.features.aggregations.aggregation import Aggregation
