@@ -188,6 +188,7 @@ def test_a_mapping_that_is_not_there_is_named(name, message):
         ({"latitude": "{value: north}", "longitude": "L"}, "'value' is 'north'; write a number"),
         ({"latitude": "L"}, "latitude and longitude belong together; give both, or neither"),
         ({"extra_numbers": "{far: {distance_km: [A, B]}}"}, r"write \[LATITUDE, LONGITUDE, LATITUDE, LONGITUDE\]"),
+        ({"extra_numbers": "{far: {distance_km: [A, B, C, 4]}}"}, r"write \[LATITUDE, LONGITUDE, LAT"),
         ({"extra_numbers": "{tip: {column: T, aggregate: maybe}}"}, "'aggregate' is 'maybe'; write true or false"),
         ({"extra_categories": "{tip: {column: T, aggregate: true}}"}, "unknown key 'aggregate'"),
         ({"occurred_at": "{column: T, format: days_since}"}, "'start' is missing; add it"),

@@ -74,6 +74,7 @@ DAY_AND_HOUR = TimeSource("day", "days_since", start=START, hour="hour")
         ({"Time": [0, 172_792]}, TimeSource("Time", "seconds_since", start=START)),
         ({"TransactionDT": [86_400, 86_401]}, TimeSource("TransactionDT", "seconds_since", start=START)),
         ({"step": [1, 743]}, TimeSource("step", "hours_since", start=START)),
+        ({"step": [1, 743], "hour": [1, 2]}, TimeSource("step", "hours_since", start=START)),
         ({"day": [0, 3], "hour": [1.5, 23]}, DAY_AND_HOUR),
         ({"day": [0, 3], "hour": ["01:30", "23:59:59"]}, DAY_AND_HOUR),
         ({"day": [0, 3]}, TimeSource("day", "days_since", start=START)),
@@ -87,6 +88,7 @@ DAY_AND_HOUR = TimeSource("day", "days_since", start=START, hour="hour")
 def test_times_are_found_however_they_are_written(tmp_path, columns, source):
     proposal, mapping = propose_for(tmp_path, MINIMAL, when=None, **columns)
     assert mapping.occurred_at == source
+    assert ("UTC is assumed" in proposal.text) != source.format.startswith("epoch")
     assert ("write it" in " ".join(proposal.missing)) == (source.start is not None)
     read_events(tmp_path / "payments.csv", mapping)
 
@@ -104,6 +106,9 @@ def test_amounts_are_found_by_name(tmp_path, name):
 
 def test_cents_are_minor_units_and_negative_amounts_are_said(tmp_path):
     assert mapping_for(tmp_path, amount=None, amount_cents=[150, 225]).amount.unit == "minor"
+    assert "if they are cents" in propose_for(tmp_path, MINIMAL, amount=[1, 2])[0].text
+    assert "if they are cents" not in propose_for(tmp_path, MINIMAL)[0].text
+    assert "are negative" not in propose_for(tmp_path, MINIMAL, amount=[0, 2])[0].text
     assert "50.0% are negative" in propose_for(tmp_path, MINIMAL, amount=[-1, 2])[0].text
 
 
@@ -150,6 +155,7 @@ def test_ids_are_found_if_every_value_is_different(tmp_path, name):
     assert mapping_for(tmp_path, **{name: ["a", "b"]}).transaction_id == IdSource(name)
     assert mapping_for(tmp_path, **{name: ["a", "a"]}).transaction_id == IdSource()
     assert mapping_for(tmp_path, **{name: [4111111111111111, 5555555555554444]}).transaction_id == IdSource()
+    assert mapping_for(tmp_path, payment=["a", "b"], transaction_name=["a", "b"]).transaction_id == IdSource()
 
 
 @pytest.mark.parametrize(
@@ -208,6 +214,12 @@ def test_the_merchants_place_goes_first_and_home_is_a_distance(tmp_path):
 )
 def test_half_a_place_or_no_degrees_are_none(tmp_path, columns):
     assert mapping_for(tmp_path, **columns).schema.optional == ()
+
+
+def test_one_place_is_the_payments(tmp_path):
+    mapping = mapping_for(tmp_path, Latitude=[1, 2], lng=[3, 4])
+    assert (mapping.fields["latitude"].column, mapping.fields["longitude"].column) == ("Latitude", "lng")
+    assert mapping.extras == {}
 
 
 def test_currency_and_country_are_codes(tmp_path):
