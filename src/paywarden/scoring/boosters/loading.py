@@ -14,7 +14,7 @@ BOOSTER_FILES: Final[Mapping[str, str]] = MappingProxyType({"xgboost": "booster.
 
 
 def load_booster(kind: str, content: bytes, threads: int = 1) -> Booster:
-    """The booster read from its native bytes, predicting with `threads` threads.
+    """The booster read from its native bytes; where its library computes, it does so with `threads` threads.
 
     Only the named library is imported. Raises BundleError for an unknown kind or bytes that are no such model.
     """

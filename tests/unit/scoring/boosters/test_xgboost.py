@@ -2,9 +2,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import xgboost
 
 from paywarden.errors import BundleError
 from paywarden.scoring.boosters import load_booster
+from paywarden.scoring.boosters.compiled_trees import DEEPEST
+from paywarden.scoring.boosters.xgboost import XGBoostBooster
 
 
 def test_native_bytes_come_back_as_the_same_model(booster, vectors):
@@ -69,6 +72,46 @@ def test_bytes_that_are_no_model_are_refused(content):
 def test_a_model_cut_short_is_refused(booster):
     with pytest.raises(BundleError, match=r"booster\.ubj"):
         load_booster("xgboost", booster.to_bytes()[:-40])
+
+
+MODELS = {
+    "usual": {},
+    "estimated intercept": {"base_score": 0.0173},
+    "one leaf a tree": {"gamma": 1e9},
+    "one level": {"max_depth": 1},
+    "grown by loss": {"tree_method": "hist", "grow_policy": "lossguide", "max_leaves": 9, "max_depth": 8},
+    "several trees a round": {"num_parallel_tree": 3, "subsample": 0.7},
+    "signed to one side": {"monotone_constraints": "(1,0,-1)"},
+    "deeper than is compiled": {"max_depth": DEEPEST + 8, "min_child_weight": 0, "reg_lambda": 0},
+    "trees that drop out": {"booster": "dart", "rate_drop": 0.5},
+    "another objective": {"objective": "reg:squarederror", "base_score": 0.3},
+}
+NOT_COMPILED = {"deeper than is compiled", "trees that drop out", "another objective"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_margins_have_the_bits_of_xgboost(vectors, name):
+    noise = np.random.default_rng(2).random(len(vectors))
+    target = np.nan_to_num(vectors).sum(axis=1) + 4 * noise > 3
+    parameters = {"objective": "binary:logistic", "base_score": 0.5, "nthread": 1, "seed": 1, **MODELS[name]}
+    model = xgboost.train(parameters, xgboost.DMatrix(vectors, target), 15)
+    booster = XGBoostBooster(model)
+    expected = model.predict(xgboost.DMatrix(vectors), output_margin=True)
+    assert np.array_equal(booster.predict_margin(vectors), expected.astype(np.float64))
+    assert (booster.compiled is None) == (name in NOT_COMPILED)
+
+
+def test_values_at_a_split_go_the_way_of_xgboost():
+    """Few distinct values, each of them a split, and absent ones that go left at one split and right at another."""
+    random = np.random.default_rng(6)
+    vectors = random.integers(-3, 4, (3000, 4)).astype(np.float32)
+    vectors[random.random(vectors.shape) < 0.3] = np.nan
+    target = np.nan_to_num(vectors[:, 0] * vectors[:, 1], nan=2.0) + np.nan_to_num(vectors[:, 2], nan=-2.0) > 1
+    model = xgboost.train({"objective": "binary:logistic", "base_score": 0.5}, xgboost.DMatrix(vectors, target), 30)
+    booster = XGBoostBooster(model)
+    assert booster.compiled is not None
+    expected = model.predict(xgboost.DMatrix(vectors), output_margin=True)
+    assert np.array_equal(booster.predict_margin(vectors), expected.astype(np.float64))
 
 
 def test_an_unknown_library_is_refused():
