@@ -49,8 +49,9 @@ format: setup ## Format the code and fix what can be fixed safely
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-bench: setup jars ## Run the benchmarks one after another (ARGS="benchmarks/name.py" for some)
-	@for script in $(or $(ARGS),$(wildcard benchmarks/*.py)); do echo "== $$script"; $(RUN) python "$$script"; done
+bench: setup jars ## Measure speed, size, exactness (ARGS="--only peers" for some, ARGS=--help to learn)
+	@$(UV) sync --frozen --inexact --group bench --quiet
+	@$(RUN) python -m benchmarks.bench $(ARGS)
 
 clean: ## Remove what tools leave behind; keeps .venv, downloads and data
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

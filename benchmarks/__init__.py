@@ -1,0 +1,1 @@
+"""Speed, size and exactness, measured here and now: `python -m benchmarks.bench --help`."""
