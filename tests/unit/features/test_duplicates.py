@@ -1,43 +1,49 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.parity.runner import take
 
+from paywarden.features.aggregations.aggregation import Source
 from paywarden.features.catalogue import Memory
 from paywarden.features.duplicates import judge_repeats, newest_arrival, routing_words
-from paywarden.features.events import EventBatch, Kind, Verdict
+from paywarden.features.events import UNOBSERVED, EventBatch, Kind, Verdict
 
 MEMORY = Memory(ids=3, ids_ttl_ms=1000, labelled_ids=2, labelled_ttl_ms=5000)
 SCORED, DUPLICATE, APPLIED, REPEATED = Verdict
 
 
 def batch(*events):
-    """Events as (kind, id, received_at, observes)."""
-    kinds, ids, received_at, observes = zip(*events, strict=True)
+    """Events as (kind, id, received_at, source)."""
+    kinds, ids, received_at, sources = zip(*events, strict=True)
     nothing = np.zeros(len(events), np.int64)
     return EventBatch(
         kind=np.array(kinds, np.int8),
         occurred_at=nothing,
         received_at=np.array(received_at, np.int64),
         amount=nothing,
-        observes=np.array(observes, bool),
+        source=np.array(sources, np.int8),
+        declined=np.zeros(len(events), bool),
         transaction_id=pa.array(ids),
         routing_key=pa.array(["k"] * len(events)),
         tokens={},
+        codes={},
+        numbers={},
     )
 
 
-def paid(identifier, received_at):
-    return (Kind.TRANSACTION, identifier, received_at, True)
+def paid(identifier, received_at, source=Source.AUTHORISATIONS):
+    return (Kind.TRANSACTION, identifier, received_at, source)
 
 
 def said(identifier, received_at, is_fraud=True):
-    return (Kind.LABEL, identifier, received_at, is_fraud)
+    return (Kind.LABEL, identifier, received_at, Source.FRAUD_LABELS if is_fraud else UNOBSERVED)
 
 
 def judge(*events, states=None, memory=MEMORY):
     states = np.zeros((1, routing_words(memory)), np.int64) if states is None else states
     events = batch(*events)
-    return judge_repeats(events, states, np.zeros(len(events), np.int64), memory).tolist()
+    order = np.arange(len(events))
+    return judge_repeats(events, order, states, np.zeros(len(events), np.int64), memory).tolist()
 
 
 def test_a_record_is_two_rings_of_hashes_and_times():
@@ -96,7 +102,7 @@ def test_a_transaction_and_its_label_do_not_repeat_each_other():
 def test_keys_do_not_share_their_memory():
     events = batch(paid("a", 10), paid("a", 11), paid("a", 12), said("a", 13), said("a", 14))
     states = np.zeros((2, routing_words(MEMORY)), np.int64)
-    verdicts = judge_repeats(events, states, np.array([0, 1, 0, 1, 0]), MEMORY)
+    verdicts = judge_repeats(events, np.arange(5), states, np.array([0, 1, 0, 1, 0]), MEMORY)
     assert verdicts.dtype == np.int8
     assert verdicts.tolist() == [SCORED, SCORED, DUPLICATE, APPLIED, APPLIED]
 
@@ -117,6 +123,19 @@ def test_the_newest_arrival_is_of_either_ring():
 
 
 def test_no_events_have_no_verdicts():
-    none = batch(paid("a", 1)).take(np.zeros(0, np.int64))
+    nothing = np.zeros(0, np.int64)
+    none = take(batch(paid("a", 1)), nothing)
     states = np.zeros((0, routing_words(MEMORY)), np.int64)
-    assert judge_repeats(none, states, np.zeros(0, np.int64), MEMORY).size == 0
+    assert judge_repeats(none, nothing, states, nothing, MEMORY).size == 0
+
+
+def test_the_order_decides_which_delivery_is_the_repeat():
+    events = batch(paid("a", 30), paid("a", 10), said("a", 40), said("a", 20))
+    states = np.zeros((1, routing_words(MEMORY)), np.int64)
+    verdicts = judge_repeats(events, np.array([3, 1, 2, 0]), states, np.zeros(4, np.int64), MEMORY)
+    assert verdicts.tolist() == [DUPLICATE, SCORED, REPEATED, APPLIED]
+
+
+@pytest.mark.parametrize("source", [Source.REFUNDS, UNOBSERVED])
+def test_whatever_a_transaction_enters_records_as_it_is_remembered(source):
+    assert judge(paid("a", 10, source), paid("a", 20, source)) == [SCORED, DUPLICATE]

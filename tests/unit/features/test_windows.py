@@ -1,7 +1,7 @@
 import pytest
 
 from paywarden.features import windows
-from paywarden.features.windows import DAY_MS, HOUR_MS, MINUTE_MS, VELOCITY_WINDOWS, Window
+from paywarden.features.windows import CORE_WINDOWS, DAY_MS, HOUR_MS, MINUTE_MS, VELOCITY_WINDOWS, Window
 
 
 @pytest.mark.parametrize(
@@ -9,14 +9,24 @@ from paywarden.features.windows import DAY_MS, HOUR_MS, MINUTE_MS, VELOCITY_WIND
     [
         (windows.FIVE_MINUTES, 5, 5 * MINUTE_MS),
         (windows.HOUR, 6, HOUR_MS),
+        (windows.SIX_HOURS, 6, 6 * HOUR_MS),
         (windows.DAY, 8, DAY_MS),
         (windows.WEEK, 7, 7 * DAY_MS),
-        (windows.MONTH, 30, 30 * DAY_MS),
+        (windows.MONTH, 10, 30 * DAY_MS),
     ],
 )
-def test_the_core_windows(window, tiles, duration_ms):
+def test_the_windows_of_velocities(window, tiles, duration_ms):
     assert (window.tiles, window.duration_ms) == (tiles, duration_ms)
     assert window in VELOCITY_WINDOWS
+
+
+def test_the_core_has_the_velocities_but_six_hours():
+    assert set(VELOCITY_WINDOWS) - set(CORE_WINDOWS) == {windows.SIX_HOURS}
+    assert list(VELOCITY_WINDOWS) == sorted(VELOCITY_WINDOWS)
+
+
+def test_what_is_asked_about_once_a_transaction_is_remembered_for_a_quarter():
+    assert (windows.QUARTER.tiles, windows.QUARTER.duration_ms, windows.QUARTER.name) == (2, 90 * DAY_MS, "90d")
 
 
 @pytest.mark.parametrize(("duration_ms", "tile_ms"), [(10, 3), (10, 0), (10, -5), (3, 10)])
