@@ -22,7 +22,10 @@ def evaluate(
     directory: Annotated[Path, typer.Option("--out", help="Where report.json, report.md and plots go.")] = Path(
         "build/evaluate"
     ),
-    label_delay_days: Annotated[float, typer.Option(help="After how many days an unlabelled payment is genuine.")] = 7,
+    label_delay_days: Annotated[
+        float | None,
+        typer.Option(help="After how many days an unlabelled payment is genuine [default: the mapping's label delay]."),
+    ] = None,
     train_days: Annotated[int | None, typer.Option(help="Train on the last so many days [default: all].")] = None,
 ) -> None:
     """Replay a file into features, train on its past, and report on its later weeks.
@@ -33,9 +36,8 @@ def evaluate(
     data = wiring.mapped_data(settings, file, mapping)
     catalogue = full_catalogue(data.schema)
     err.print(f"replaying {data.transactions.num_rows:,} transactions and {data.labels.num_rows:,} labels")
-    dataset = replayed_dataset(
-        History(data.transactions, data.labels, {"file": file.name}), catalogue, wiring.days_ms(label_delay_days)
-    )
+    delay_ms = data.label_delay_ms if label_delay_days is None else wiring.days_ms(label_delay_days)
+    dataset = replayed_dataset(History(data.transactions, data.labels, {"file": file.name}), catalogue, delay_ms)
     split = split_of(dataset, train_days)
     err.print("training")
     result = train(dataset, split, wiring.training_settings(settings), reasons=wiring.reasons(catalogue))

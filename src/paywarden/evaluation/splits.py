@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from paywarden.errors import DataError
 
 DAY_MS: Final = 86_400_000
+_HOUR_MS: Final = 3_600_000
+_FEWEST_DAYS: Final = 3  # one each to train, validate and test
+_FEWEST_HOURS: Final = 24  # some fourteen to train and five each to validate and test
 _LARGEST_SHARE: Final = 5  # validation and test each take at most a fifth of the usable days
 _LARGEST_WINDOW_DAYS: Final = 7  # a week holds every weekday once, as in the Fraud Detection Handbook
 
@@ -86,27 +89,31 @@ def choose_split(start: int, as_of: int, label_delay_ms: int, train_days: int | 
 
     Test ends at the last UTC midnight at which its labels are mature by `as_of`; test and validation take a fifth of
     the usable days each, one week at most, a gap of the label delay after training and after validation; training
-    takes the rest, or its last `train_days`. Raises DataError saying how many days are needed and how many there are.
+    takes the rest, or its last `train_days`. With fewer than three usable days, windows begin and end at full hours
+    instead, and a day is enough. Raises DataError saying how much is needed and how much there is.
     """
-    delay = -(-label_delay_ms // DAY_MS) * DAY_MS  # whole days, so that every window begins at midnight
-    test_end = _midnight(as_of - label_delay_ms)
-    usable_days = (test_end - start - 2 * delay) / DAY_MS
-    if usable_days < 3:
-        raise DataError(
-            f"The transactions from {_iso(start)} to {_iso(as_of)} span {(as_of - start) / DAY_MS:.1f} days. A split "
-            f"needs {(3 * delay) / DAY_MS + 3:g} whole UTC days: one each to train, validate and test, and three times "
-            f"the label delay of {label_delay_ms / DAY_MS:g} days. Bring more history, or lower the label delay."
-        )
-    held_out = min(max(int(usable_days) // _LARGEST_SHARE, 1), _LARGEST_WINDOW_DAYS) * DAY_MS
+    for unit, fewest in ((DAY_MS, _FEWEST_DAYS), (_HOUR_MS, _FEWEST_HOURS)):
+        delay = -(-label_delay_ms // unit) * unit  # whole units, so that every window begins at midnight, or an hour
+        test_end = (as_of - label_delay_ms) // unit * unit
+        usable = (test_end - start - 2 * delay) / unit
+        if usable >= fewest:
+            held_out = min(max(int(usable) // _LARGEST_SHARE, 1) * unit, _LARGEST_WINDOW_DAYS * DAY_MS)
+            return _split(start, test_end, held_out, delay, label_delay_ms, train_days)
+    raise DataError(
+        f"The transactions from {_iso(start)} to {_iso(as_of)} span {(as_of - start) / DAY_MS:.1f} days. A split needs "
+        f"{(3 * label_delay_ms) / DAY_MS + 1:g}: a day to train, validate and test, and three times the label delay of "
+        f"{label_delay_ms / DAY_MS:g} days. Bring more history, or lower the label delay."
+    )
+
+
+def _split(
+    start: int, test_end: int, held_out: int, delay: int, label_delay_ms: int, train_days: int | None
+) -> TimeSplit:
     test = Window(test_end - held_out, test_end)
     validation = Window(test.start - delay - held_out, test.start - delay)
     train_end = validation.start - delay
     train_start = start if train_days is None else max(start, train_end - train_days * DAY_MS)
     return TimeSplit(Window(train_start, train_end), validation, test, label_delay_ms)
-
-
-def _midnight(at: int) -> int:
-    return at // DAY_MS * DAY_MS
 
 
 def _iso(at: int) -> str:

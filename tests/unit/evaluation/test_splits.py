@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from paywarden.errors import DataError
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, Window, choose_split
 
+HOUR_MS = DAY_MS // 24
 START = 1_522_540_800_000  # 2018-04-01T00:00Z
 
 
@@ -48,9 +49,21 @@ def test_half_a_year_gets_a_week_each_to_validate_and_test():
 
 
 def test_a_span_too_short_says_what_is_needed_and_what_is_there():
-    with pytest.raises(DataError, match=r"span 20\.0 days.* needs 24 whole UTC days"):
+    with pytest.raises(DataError, match=r"span 20\.0 days.* needs 22: a day to train.* label delay of 7 days"):
         choose_split(START, START + 20 * DAY_MS, 7 * DAY_MS)
     assert choose_split(START, START + 24 * DAY_MS, 7 * DAY_MS).train.days == 1
+
+
+def test_two_days_are_split_at_full_hours():
+    hour = HOUR_MS
+    split = choose_split(START, START + 2 * DAY_MS - 8_000, 0)  # as long as creditcard.csv of ULB
+    assert (split.train, split.validation, split.test) == tuple(
+        Window(START + begin * hour, START + end * hour) for begin, end in ((0, 29), (29, 38), (38, 47))
+    )
+    late = choose_split(START, START + 2 * DAY_MS - 8_000, hour // 2)
+    assert [window.start for window in (late.validation, late.test)] == [START + 28 * hour, START + 38 * hour]
+    with pytest.raises(DataError, match=r"span 0\.8 days.* needs 1: a day"):
+        choose_split(START, START + 20 * hour, 0)
 
 
 @given(
@@ -64,11 +77,13 @@ def test_a_chosen_split_never_lets_a_window_see_an_immature_label(offset, span, 
     try:
         split = choose_split(start, as_of, delay, train_days)
     except DataError:
-        assert span < 5 * DAY_MS + 3 * delay + 3 * DAY_MS  # refused only for want of days, roundings included
+        assert span < 3 * delay + DAY_MS + 4 * HOUR_MS  # refused only for want of time, roundings included
         return
     assert start <= split.train.start < split.train.end
     assert split.train.end + delay <= split.train_cutoff == split.validation.start
     assert split.validation.end + delay <= split.validation_cutoff == split.test.start
     assert split.test.end + delay <= as_of
-    assert split.validation.start % DAY_MS == split.test.end % DAY_MS == split.train.end % DAY_MS == 0
-    assert 1 <= split.test.days == split.validation.days <= 7
+    unit, fewest = (HOUR_MS, 4 / 24) if split.test.days < 1 else (DAY_MS, 1)
+    assert split.validation.start % unit == split.test.end % unit == split.train.end % unit == 0
+    assert fewest <= split.test.days == split.validation.days <= 7
+    assert unit == DAY_MS or span < 3 * delay + 8 * DAY_MS  # hours are for what days cannot split
