@@ -27,6 +27,7 @@ class Tree:
 
     `left` and `right` int [K]: the children, -1 at leaves. `column` int [K] and `value` float32 [K]: a row goes left
     where its column is below the value; at leaves, `value` is what the tree adds. `absent_left` bool [K]: so does NaN.
+    `cover` float32 [K]: the weight of the training rows that came by.
     """
 
     left: NDArray[np.int64]
@@ -34,6 +35,7 @@ class Tree:
     column: NDArray[np.int64]
     value: NDArray[np.float32]
     absent_left: NDArray[np.bool_]
+    cover: NDArray[np.float32]
 
     def levels(self) -> list[NDArray[np.int64]]:
         """The nodes level by level, each level full: below a leaf, the leaf stands again."""

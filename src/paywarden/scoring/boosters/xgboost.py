@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.errors import BundleError
+from paywarden.scoring.boosters.compiled_shap import CompiledShap, compile_shap
 from paywarden.scoring.boosters.compiled_trees import CompiledTrees, Tree, compile_trees
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ class XGBoostBooster:
     @cached_property
     def compiled(self) -> CompiledTrees | None:
         """The trees compiled, or None where XGBoost itself must predict: margins have the same bits either way."""
-        compiled = _compile(self._booster)
+        if self._trees is None:
+            return None
+        compiled = compile_trees(self._trees.trees, self.feature_count, self._trees.intercept)
         if compiled is None:
             return None
         probe = _probe(compiled, self.feature_count)
@@ -69,10 +72,19 @@ class XGBoostBooster:
         """TreeSHAP contributions in log-odds, float64 [n, F+1], of float32 features [n, F]."""
         if not len(features):
             return np.empty((0, self.feature_count + 1), dtype=np.float64)
-        import xgboost  # noqa: PLC0415 -- as above
+        if self._shap is not None:
+            return self._shap.contributions(_finite(features))
+        return _own_contributions(self._booster, features, self._threads)
 
-        matrix = xgboost.DMatrix(_finite(features), missing=np.nan, nthread=self._threads)
-        return np.asarray(self._booster.predict(matrix, pred_contribs=True, validate_features=False), dtype=np.float64)
+    @cached_property
+    def _trees(self) -> _SummedTrees | None:
+        return _read_trees(self._booster)
+
+    @cached_property
+    def _shap(self) -> CompiledShap | None:
+        if self._trees is None or self.compiled is None:
+            return None
+        return compile_shap(self._trees.trees, self._trees.intercept)
 
     def to_bytes(self) -> bytes:
         """The model as UBJSON."""
@@ -83,8 +95,22 @@ def _own_margin(booster: xgboost.Booster, features: NDArray[np.float32]) -> NDAr
     return booster.inplace_predict(_finite(features), predict_type="margin", missing=np.nan)
 
 
-def _compile(booster: xgboost.Booster) -> CompiledTrees | None:
-    """The compiled form of numeric trees that are simply added up; None for any other model."""
+def _own_contributions(booster: xgboost.Booster, features: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
+    import xgboost  # noqa: PLC0415 -- as above
+
+    matrix = xgboost.DMatrix(_finite(features), missing=np.nan, nthread=threads)
+    return np.asarray(booster.predict(matrix, pred_contribs=True, validate_features=False), dtype=np.float64)
+
+
+class _SummedTrees(NamedTuple):
+    """A model of numeric trees that are simply added up, beginning with the intercept (log-odds)."""
+
+    trees: list[Tree]
+    intercept: float
+
+
+def _read_trees(booster: xgboost.Booster) -> _SummedTrees | None:
+    """The trees of a model, or None for a model of another kind."""
     learner = json.loads(booster.save_raw(raw_format="json"))["learner"]
     trees = learner["gradient_booster"].get("model", {}).get("trees", [])
     if learner["gradient_booster"]["name"] != "gbtree" or any(tree["categories_nodes"] for tree in trees):
@@ -94,7 +120,7 @@ def _compile(booster: xgboost.Booster) -> CompiledTrees | None:
         return None
     # XGBoost's own formula, float32 at each step; were it another one's, the probe would tell.
     odds = np.float32(1.0) / np.float32(base_score) - np.float32(1.0)
-    return compile_trees([_tree(tree) for tree in trees], booster.num_features(), -math.log(odds))
+    return _SummedTrees([_tree(tree) for tree in trees], -math.log(odds))
 
 
 def _tree(document: dict[str, Any]) -> Tree:
@@ -104,6 +130,7 @@ def _tree(document: dict[str, Any]) -> Tree:
         column=np.array(document["split_indices"], dtype=np.int64),
         value=np.array(document["split_conditions"], dtype=np.float32),
         absent_left=np.array(document["default_left"], dtype=bool),
+        cover=np.array(document["sum_hessian"], dtype=np.float32),
     )
 
 

@@ -29,7 +29,14 @@ def test_any_cut_into_batches_gives_the_same_margins(booster, vectors, size):
 def test_contributions_sum_to_the_margin(booster, vectors):
     contributions = booster.contributions(vectors[:50])
     assert contributions.shape == (50, 4)
+    assert contributions.dtype == np.float64
     assert contributions.sum(axis=1) == pytest.approx(booster.predict_margin(vectors[:50]), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 49])
+def test_any_cut_into_batches_gives_the_same_contributions(booster, vectors, size):
+    cut = [booster.contributions(vectors[start : start + size]) for start in range(0, 100, size)]
+    assert np.array_equal(np.concatenate(cut)[:100], booster.contributions(vectors[:100]))
 
 
 def test_no_rows_give_no_results(booster):
@@ -99,6 +106,8 @@ def test_margins_have_the_bits_of_xgboost(vectors, name):
     expected = model.predict(xgboost.DMatrix(vectors), output_margin=True)
     assert np.array_equal(booster.predict_margin(vectors), expected.astype(np.float64))
     assert (booster.compiled is None) == (name in NOT_COMPILED)
+    explained = model.predict(xgboost.DMatrix(vectors[:200]), pred_contribs=True)
+    assert booster.contributions(vectors[:200]) == pytest.approx(explained, abs=1e-5, rel=1e-5)
 
 
 def test_values_at_a_split_go_the_way_of_xgboost():
@@ -107,11 +116,13 @@ def test_values_at_a_split_go_the_way_of_xgboost():
     vectors = random.integers(-3, 4, (3000, 4)).astype(np.float32)
     vectors[random.random(vectors.shape) < 0.3] = np.nan
     target = np.nan_to_num(vectors[:, 0] * vectors[:, 1], nan=2.0) + np.nan_to_num(vectors[:, 2], nan=-2.0) > 1
-    model = xgboost.train({"objective": "binary:logistic", "base_score": 0.5}, xgboost.DMatrix(vectors, target), 30)
+    model = xgboost.train({"objective": "binary:logistic", "nthread": 1}, xgboost.DMatrix(vectors, target), 30)
     booster = XGBoostBooster(model)
     assert booster.compiled is not None
     expected = model.predict(xgboost.DMatrix(vectors), output_margin=True)
     assert np.array_equal(booster.predict_margin(vectors), expected.astype(np.float64))
+    explained = model.predict(xgboost.DMatrix(vectors[:300]), pred_contribs=True)
+    assert booster.contributions(vectors[:300]) == pytest.approx(explained, abs=1e-5, rel=1e-5)
 
 
 def test_an_unknown_library_is_refused():
