@@ -18,7 +18,9 @@ AMOUNT_MAX = 10**12
 every = pytest.mark.parametrize("aggregation", ALL.values(), ids=ALL)
 laws = settings(max_examples=50, deadline=None)
 
-amounts = st.integers(0, AMOUNT_MAX) | st.sampled_from((0, 1, SQUARES_CAP, SQUARES_CAP + 1, AMOUNT_MAX))
+edges = (0, 1, -1, SQUARES_CAP, SQUARES_CAP + 1, -SQUARES_CAP - 1, AMOUNT_MAX, -AMOUNT_MAX)
+amounts = st.integers(0, AMOUNT_MAX) | st.integers(-AMOUNT_MAX, AMOUNT_MAX) | st.sampled_from(edges)
+"""Amounts are never negative, extra numbers may be."""
 hashes = st.integers(-(2**63), INT64_MAX)
 
 
@@ -46,7 +48,7 @@ def same(left, right):
 
 
 def test_aggregations_are_found_and_named_by_their_own_name():
-    assert len(ALL) >= 9
+    assert len(ALL) >= 20
     assert all(name == aggregation.name for name, aggregation in ALL.items())
 
 
@@ -148,6 +150,43 @@ def test_a_clock_of_which_nothing_is_stored_changes_nothing(aggregation):
         assert gather(aggregation, [((1, 1), source)]).any() == stored
 
 
+@every
+@laws
+@given(events(), hashes | amounts)
+def test_a_refund_or_a_label_among_authorisations_is_told_apart(aggregation, pairs, value):
+    """Events of other sources change the cells that are made of them, and no other."""
+    cells = gather(aggregation, [(both, Source.AUTHORISATIONS) for both, _ in pairs])
+    for source in (Source.REFUNDS, Source.FRAUD_LABELS):
+        changed = aggregation.add(cells, value, source)
+        places = np.cumsum([0, *(CELL_WORDS[stored.kind] for stored in aggregation.stores)])
+        for stored, start, stop in zip(aggregation.stores, places, places[1:], strict=False):
+            if stored.source != source:
+                same(changed[start:stop], cells[start:stop])
+
+
+@laws
+@given(events(), hashes)
+def test_a_small_sketch_never_forgets_what_it_holds(pairs, value):
+    first = ALL["first_time_of"]
+    cells = gather(first, pairs)
+    held = first.add(cells, value)
+    assert first.result(held, value) == 0
+    assert first.result(gather(first, pairs, held), value) == 0
+    assert first.result(first.merge(cells, held), value) == 0
+    assert first.result(first.empty(), value) == 1
+    assert first.result(cells, value) in (0, 1)
+
+
+@pytest.mark.parametrize("name", ["count", "count_of", "refund_count", "distinct", "distinct_few"])
+@laws
+@given(events(), events(), hashes)
+def test_what_counts_or_tells_apart_never_falls_as_more_is_seen(name, left, right, value):
+    aggregation = ALL[name]
+    fewer = gather(aggregation, left)
+    more = gather(aggregation, right, fewer)
+    assert aggregation.result(more, value) >= aggregation.result(fewer, value)
+
+
 def of(name, *values, source=Source.AUTHORISATIONS):
     cells = ALL[name].empty()
     for value in values:
@@ -209,6 +248,28 @@ def test_sums_are_exact_beyond_what_a_float_holds():
         ("zscore", (1, 1, 4, 4), 1, -1),
         ("distinct", (), 0, 0),
         ("seconds_since_last", (), 0, math.nan),
+        ("seconds_since_fraud", (), 0, math.nan),
+        ("fraud_run_seconds", (), 0, math.nan),
+        ("speed_kmh", (), 0, math.nan),
+        ("count_of", (1, 1), 0, 2),
+        ("refund_count", (5, 6), 0, 0),
+        ("std", (5,), 0, math.nan),
+        ("std", (5, 5), 0, 0),
+        ("std", (4, 6, -4, -6), 0, math.sqrt(26)),
+        ("mean", (-5, 2), 0, -1.5),
+        ("sum", (-5, 2), 0, -3),
+        ("zscore", (-1, -1, -4, -4), -4, -1),
+        ("ratio_to_mean", (-2, -4), 9, math.nan),
+        ("distinct_few", (), 0, 0),
+        ("distinct_few", (5, 5 + 64), 0, -64 * math.log(63 / 64)),
+        ("first_time", (), 0, 1),
+        ("first_time", (5,), 5, 0),
+        ("first_time_of", (), 5, 1),
+        ("first_time_of", (5,), 5, 0),
+        ("first_time_of", (5,), 6, 1),
+        ("share", (), 0, math.nan),
+        ("share", (1, 1), 0, 1),
+        ("burst", (), 0, 1),
     ],
 )
 def test_results_are_as_documented(name, values, present, expected):
@@ -251,3 +312,20 @@ def test_only_sums_and_maxima_and_squares_depend_on_the_amount():
     for name, aggregation in ALL.items():
         depends = not np.array_equal(of(name, 1), of(name, 2))
         assert depends == any(stored.kind in (SUM, MAX, SQUARES, SKETCH, SMALL_SKETCH) for stored in aggregation.stores)
+
+
+def test_a_count_of_refunds_counts_refunds():
+    assert ALL["refund_count"].result(of("refund_count", 5, 6, source=Source.REFUNDS)) == 2
+
+
+def test_what_is_told_from_two_cells_puts_the_field_or_the_shorter_window_first():
+    """A runner adds to each cell by itself: a share's first counts the sort, a burst's the short window."""
+    assert [stored.of_field for stored in ALL["share"].stores] == [True, False]
+    assert ALL["share"].result(np.array([1, 4], np.int64)) == 0.25
+    assert [stored.baseline for stored in ALL["burst"].stores] == [False, True]
+    assert ALL["burst"].result(np.array([3, 0], np.int64)) == 4
+
+
+def test_aggregations_that_answer_one_question_share_its_word():
+    words = {name: aggregation.word for name, aggregation in ALL.items() if aggregation.word != name}
+    assert words == {"count_of": "count", "distinct_few": "distinct", "first_time_of": "first_time"}
