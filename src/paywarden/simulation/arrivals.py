@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from paywarden.simulation.draft import DAY_MS
-from paywarden.simulation.tables import SCHEMA
 from paywarden.simulation.world import WorldDay
 
 
@@ -29,7 +28,7 @@ def arrivals(days: Iterable[WorldDay], *, drain: bool = True) -> Iterator[DayArr
     way, 45 days' at most. After the last day the rest arrives, on days without payments of their own; with `drain`
     false it is left out, as if the recording had stopped at midnight.
     """
-    transactions, labels = _Waiting(SCHEMA.transaction_schema()), _Waiting(SCHEMA.label_schema())
+    transactions, labels = _Waiting(), _Waiting()
     day, midnight = -1, 0
     for world_day in days:
         day, midnight = world_day.day, world_day.begins_at_ms + DAY_MS
@@ -44,20 +43,20 @@ def arrivals(days: Iterable[WorldDay], *, drain: bool = True) -> Iterator[DayArr
 class _Waiting:
     """Events that have not arrived yet, in no order."""
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self._events = schema.empty_table()
+    def __init__(self) -> None:
+        self._events: list[pa.Table] = []
 
     def __bool__(self) -> bool:
-        return bool(self._events.num_rows)
+        return any(events.num_rows for events in self._events)
 
     def add(self, events: pa.Table) -> None:
-        self._events = pa.concat_tables([self._events, events])
+        self._events.append(events)
 
     def until(self, before_ms: int) -> pa.Table:
         """Removes and returns what arrives before a moment, by received_at; equal times keep their order."""
-        received_at = self._events["received_at"].to_numpy()
+        events = pa.concat_tables(self._events)
+        received_at = events["received_at"].to_numpy()
         order = np.argsort(received_at, kind="stable")
         cut = int(np.searchsorted(received_at[order], before_ms))
-        arrived = self._events.take(order[:cut]).combine_chunks()
-        self._events = self._events.take(np.sort(order[cut:])).combine_chunks()
-        return arrived
+        self._events = [events.take(np.sort(order[cut:])).combine_chunks()]
+        return events.take(order[:cut]).combine_chunks()

@@ -28,6 +28,7 @@ class Draft:
 
     `card` and `merchant` are positions in the population, `occurred_ms` counts from the world's start,
     `amount` is in minor units, `channel` and `pattern` are positions in the event schema's CHANNELS and in PATTERNS.
+    `device` is 0 except for frauds online: what a genuine payment is made from is settled in :mod:`.devices`.
     """
 
     card: NDArray[np.int32]
@@ -38,6 +39,7 @@ class Draft:
     declined: NDArray[np.bool_]
     refund: NDArray[np.bool_]
     pattern: NDArray[np.int8]
+    device: NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.card)
@@ -61,6 +63,7 @@ def draft(
     pattern: int,
     *,
     refund: bool = False,
+    device: NDArray[np.uint64] | None = None,
 ) -> Draft:
     """A draft of one pattern and one kind, its columns cast to their types."""
     rows = len(card)
@@ -73,6 +76,7 @@ def draft(
         declined=declined,
         refund=np.full(rows, refund),
         pattern=np.full(rows, pattern, dtype=np.int8),
+        device=np.zeros(rows, dtype=np.uint64) if device is None else device,
     )
 
 

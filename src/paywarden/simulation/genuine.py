@@ -17,8 +17,8 @@ from paywarden.simulation.draft import (
     concat,
     draft,
 )
-from paywarden.simulation.population import habits
-from paywarden.simulation.population.cards import FAVOURITES_NEARBY, FAVOURITES_ONLINE
+from paywarden.simulation.population import calendar
+from paywarden.simulation.population.customers import FAVOURITES_NEARBY, FAVOURITES_ONLINE
 from paywarden.simulation.randomness import Stream, generator
 from paywarden.simulation.stage import Stage
 
@@ -68,7 +68,8 @@ def channels(
 
 
 def _who_pays(rng: np.random.Generator, stage: Stage, day: int) -> NDArray[np.int32]:
-    rate = stage.people.cards.rate * habits.weekday_factor(stage.weekday(day))
+    cards, date = stage.people.cards, stage.date(day)
+    rate = cards.rate * (calendar.season_factor(date) * calendar.week_factors(date))[cards.week]
     payments = rng.poisson(rate * rng.gamma(_BUSY_SHAPE, 1 / _BUSY_SHAPE, size=len(rate)))
     return np.repeat(np.arange(len(rate), dtype=np.int32), payments)
 

@@ -22,6 +22,7 @@ class Stream(IntEnum):
     VERDICTS = 4
     PHASES = 5
     COLLUDERS = 6
+    DEVICES = 7
     ACCOUNT_TAKEOVER = 16
     CARD_TESTING = 17
     MERCHANT_COLLUSION = 18

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.simulation.draft import ATM, DAY_MS, HOUR_MS
-from paywarden.simulation.population import geography, habits
+from paywarden.simulation.population import calendar, geography, habits
 from paywarden.simulation.population.population import Population
 from paywarden.simulation.population.travel import whereabouts
 
-_LEVEL_ELASTICITY = 0.7  # a dearer card pays more everywhere, but bread costs everybody about the same
+_INCOME_ELASTICITY = 0.7  # who earns more pays more everywhere, but bread costs everybody about the same
 _ROUND_SHARE = 0.15  # tips, vouchers, fuel for 50: amounts in whole fives are common among honest payments
 _ROUND_STEP, _CASH_STEP = 500, 1000
 _SMALLEST = 20
@@ -26,13 +26,17 @@ class Stage:
     start_at_ms: int
     people: Population
 
+    def date(self, day: int) -> int:
+        """Days from 1 January 1970 to a day of the world."""
+        return calendar.date_of(self.start_at_ms, day)
+
     def weekday(self, day: int) -> int:
         """The weekday of a day of the world, Monday 0 to Sunday 6."""
-        return habits.weekday_of(self.start_at_ms, day)
+        return calendar.weekday_of(self.date(day))
 
     def whereabouts(self, day: int) -> NDArray[np.int32]:
         """The city of each card on a day, int32 ``[cards]``."""
-        return whereabouts(self.people, self.seed, day)
+        return whereabouts(self.people, self.seed, self.start_at_ms, day)
 
     def usual_times(
         self,
@@ -44,7 +48,7 @@ class Stage:
     ) -> NDArray[np.int64]:
         """Times in ms since the world's start, within `day`, at the hours these cards' holders keep where they are."""
         weekend = self.weekday(day) >= 5
-        local = habits.time_of_day_ms(rng.random(len(card)), self.people.cards.habit[card], online, weekend)
+        local = habits.time_of_day_ms(rng.random(len(card)), self.people.cards.hours[card], online, weekend)
         return day * DAY_MS + (local.astype(np.int64) - geography.CITY_UTC_OFFSET_HOURS[city] * HOUR_MS) % DAY_MS
 
     def tickets(
@@ -54,10 +58,10 @@ class Stage:
         merchant: NDArray[np.integer],
         factor: NDArray[np.float64] | float = 1.0,
     ) -> NDArray[np.int64]:
-        """Amounts in minor units: lognormal by trade, merchant and card, times `factor`; some whole, cash in tens."""
+        """Amounts in minor units: lognormal by trade, merchant and income, times `factor`; some whole, cash in tens."""
         shops, cards = self.people.merchants, self.people.cards
         spread = shops.sigma[merchant] * rng.standard_normal(len(card))
-        amount = np.exp(shops.log_price[merchant] + _LEVEL_ELASTICITY * cards.log_level[card] + spread) * factor
+        amount = np.exp(shops.log_price[merchant] + _INCOME_ELASTICITY * cards.log_income[card] + spread) * factor
         return rounded(rng, amount, shops.channel[merchant] == ATM)
 
 

@@ -13,9 +13,11 @@ from paywarden.simulation.draft import ATM, GENUINE, IN_PERSON, PATTERNS, Draft
 from paywarden.simulation.population.geography import COUNTRIES
 from paywarden.simulation.population.population import Population
 from paywarden.simulation.population.trades import CATEGORIES
-from paywarden.simulation.tokens import card_tokens, merchant_tokens
+from paywarden.simulation.tokens import card_tokens, customer_tokens, device_tokens, merchant_tokens
 
-SCHEMA = EventSchema()
+ENTITIES = ("card", "merchant", "customer", "device")
+"""What a world can tell of who pays, whom and from where; only the device may be null."""
+
 TRUTH_SCHEMA = pa.schema([("transaction_id", pa.string()), ("is_fraud", pa.bool_()), ("pattern", pa.string())])
 
 _CURRENCY = "EUR"
@@ -29,10 +31,11 @@ _TYPES = pa.array(TRANSACTION_TYPES).take(
 
 @dataclass(frozen=True)
 class Names:
-    """The strings of a world's cards and merchants, to be taken by position."""
+    """The strings of a world, to be taken by position; `customer` by that of a card."""
 
     card: pa.Array
     merchant: pa.Array
+    customer: pa.Array
     category: pa.Array
     country: pa.Array
 
@@ -42,12 +45,14 @@ def names_of(people: Population) -> Names:
     return Names(
         card=card_tokens(len(people.cards)),
         merchant=merchant_tokens(len(people.merchants)),
+        customer=_take(customer_tokens(len(people.customers)), people.cards.customer),
         category=_take(pa.array(CATEGORIES), people.merchants.category),
         country=_take(pa.array(COUNTRIES), people.merchants.country),
     )
 
 
 def transaction_table(
+    schema: EventSchema,
     names: Names,
     people: Population,
     rows: Draft,
@@ -56,15 +61,15 @@ def transaction_table(
     received_at: NDArray[np.int64],
 ) -> pa.Table:
     """Canonical transactions of these rows, in their order; times are epoch ms, UTC."""
-    card, amount = _take(names.card, rows.card), pa.array(rows.amount)
+    amount = pa.array(rows.amount)
+    entities = {f"entity_{name}": _entity(name, names, rows) for name in schema.entities}
     elsewhere = (rows.channel != IN_PERSON) & (rows.channel != ATM)
     columns = {
         "transaction_id": ids,
         "occurred_at": occurred_at,
         "received_at": received_at,
-        "routing_key": card,
-        "entity_card": card,
-        "entity_merchant": _take(names.merchant, rows.merchant),
+        "routing_key": entities[f"entity_{schema.routing_entity}"],
+        **entities,
         "amount": amount,
         "currency": pa.repeat(_CURRENCY, len(rows)),
         "amount_base": amount,
@@ -76,7 +81,13 @@ def transaction_table(
         "latitude": pa.array(people.merchants.latitude[rows.merchant], mask=elsewhere),
         "longitude": pa.array(people.merchants.longitude[rows.merchant], mask=elsewhere),
     }
-    return pa.table(columns, schema=SCHEMA.transaction_schema())
+    return pa.table(columns, schema=schema.transaction_schema())
+
+
+def _entity(name: str, names: Names, rows: Draft) -> pa.Array:
+    if name == "device":
+        return device_tokens(rows.device)
+    return _take(getattr(names, name), rows.merchant if name == "merchant" else rows.card)
 
 
 def truth_table(rows: Draft, ids: pa.Array) -> pa.Table:

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from paywarden.events.schema import LABEL_SOURCES
+from paywarden.events.schema import LABEL_SOURCES, EventSchema
 from paywarden.simulation.draft import DAY_MS, GENUINE, HOUR_MS, MINUTE_MS
-from paywarden.simulation.tables import SCHEMA, pattern_names
+from paywarden.simulation.tables import pattern_names
 
 _CHARGEBACK, _ANALYST, _ISSUER_REPORT = map(LABEL_SOURCES.index, ("chargeback", "analyst", "issuer_report"))
 # Who reports a fraud, (chargeback, analyst, issuer report): nobody disputes money that did not move.
@@ -39,6 +39,7 @@ class Reporting:
 
 def label_table(
     rng: np.random.Generator,
+    schema: EventSchema,
     reporting: Reporting,
     transactions: pa.Table,
     pattern: NDArray[np.int8],
@@ -54,7 +55,7 @@ def label_table(
     received_at = labelled_at + rng.integers(*_TRANSPORT_MS, size=len(told))
     order = np.argsort(received_at, kind="stable")
     named = np.where(says_fraud, pattern[told], np.int8(GENUINE))
-    of_transaction = transactions.select(["transaction_id", "occurred_at", "routing_key", *SCHEMA.entity_columns])
+    of_transaction = transactions.select(["transaction_id", "occurred_at", "routing_key", *schema.entity_columns])
     columns = dict(zip(of_transaction.column_names, of_transaction.take(told[order]).columns, strict=True))
     columns |= {
         "labelled_at": labelled_at[order],
@@ -63,8 +64,8 @@ def label_table(
         "source": pa.array(LABEL_SOURCES).take(pa.array(source[order])),
         "pattern": pattern_names(named[order]),
     }
-    schema = SCHEMA.label_schema()
-    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    canonical = schema.label_schema()
+    return pa.table({name: columns[name] for name in canonical.names}, schema=canonical)
 
 
 def _reported_by(rng: np.random.Generator, declined: NDArray[np.bool_]) -> NDArray[np.int64]:

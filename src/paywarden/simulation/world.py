@@ -10,14 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from paywarden.errors import ConfigurationError
+from paywarden.events.schema import EventSchema
 from paywarden.simulation.delivery import delivery_delays_ms
+from paywarden.simulation.devices import with_devices
 from paywarden.simulation.draft import DAY_MS, PATTERNS, concat
 from paywarden.simulation.fraud.campaigns import Campaigns
 from paywarden.simulation.genuine import genuine_day
 from paywarden.simulation.population.population import Population, draw_population
 from paywarden.simulation.randomness import Stream, generator
 from paywarden.simulation.stage import Stage
-from paywarden.simulation.tables import Names, names_of, transaction_table, truth_table
+from paywarden.simulation.tables import ENTITIES, Names, names_of, transaction_table, truth_table
 from paywarden.simulation.tokens import MOST_CARDS, MOST_DAYS, MOST_MERCHANTS, transaction_ids
 from paywarden.simulation.verdicts import Reporting, label_table
 
@@ -44,15 +46,18 @@ class WorldDay:
 
 @dataclass(frozen=True)
 class World:
-    """A simulated world of cards, merchants and fraudsters. Equal arguments give equal worlds, in any process.
+    """A simulated world of customers, merchants and fraudsters. Equal arguments give equal worlds, in any process.
 
     A day depends on the arguments and its number alone, so days can be asked for in any order and in any portions.
 
-    `seed` is 0 to 2**64 - 1. Each of the `cards` makes about 1.5 payments a day at some of the 60 or more `merchants`.
+    `seed` is 0 to 2**64 - 1. Each of the `cards` makes about 1.5 payments a day at some of the 60 or more `merchants`;
+    four customers hold five cards.
     `start_at_ms` is the midnight (epoch ms, UTC) at which day 0 begins. `fraud_rate` is the share of frauds among all
     transactions, 0 to 0.2: with 5,000 cards or more a month's is within a few percent of it, single days differ.
     `pattern_shares` splits the frauds over PATTERNS, in that order, and sums to 1. `reporting` says which truths
-    become labels. An argument out of its range raises :class:`~paywarden.errors.ConfigurationError`.
+    become labels. `entities` are those that its events name, the first one routes: "card", "merchant", "customer", and
+    "device", which only online payments have; all else is the same whatever they are. An argument out of its range
+    raises :class:`~paywarden.errors.ConfigurationError`.
     """
 
     seed: int
@@ -62,6 +67,7 @@ class World:
     fraud_rate: float = 0.015
     pattern_shares: tuple[float, ...] = (0.3, 0.3, 0.2, 0.2)
     reporting: Reporting = field(default_factory=Reporting)
+    entities: tuple[str, ...] = ("card", "merchant")
 
     def __post_init__(self) -> None:
         _check("seed", 0 <= self.seed < 2**64, "0 to 2**64 - 1")
@@ -72,6 +78,13 @@ class World:
         shares = self.pattern_shares
         fair = len(shares) == len(PATTERNS) and min(shares) >= 0 and abs(sum(shares) - 1) < 1e-9
         _check("pattern_shares", fair, f"{len(PATTERNS)} shares that sum to 1")
+        known = bool(self.entities) and set(self.entities) <= set(ENTITIES) and self.entities[0] != "device"
+        _check("entities", known, f"some of {', '.join(ENTITIES)}, the device not first, for most payments lack it")
+
+    @cached_property
+    def schema(self) -> EventSchema:
+        """What its events are made of."""
+        return EventSchema(entities=self.entities)
 
     @cached_property
     def stage(self) -> Stage:
@@ -100,11 +113,15 @@ class World:
         delays = delivery_delays_ms(generator(self.seed, Stream.DELIVERY, day), len(rows))
         order = np.argsort(rows.occurred_ms + delays, kind="stable")
         rows, delays = rows.take(order), delays[order]
+        if "device" in self.entities:
+            rows = with_devices(generator(self.seed, Stream.DEVICES, day), self.seed, self._people, rows, day)
         ids = transaction_ids(day, len(rows))
         occurred_at = self.start_at_ms + rows.occurred_ms
-        transactions = transaction_table(self._names, self._people, rows, ids, occurred_at, occurred_at + delays)
+        transactions = transaction_table(
+            self.schema, self._names, self._people, rows, ids, occurred_at, occurred_at + delays
+        )
         verdicts = generator(self.seed, Stream.VERDICTS, day)
-        labels = label_table(verdicts, self.reporting, transactions, rows.pattern, rows.declined)
+        labels = label_table(verdicts, self.schema, self.reporting, transactions, rows.pattern, rows.declined)
         return WorldDay(day, self.start_at_ms + day * DAY_MS, transactions, labels, truth_table(rows, ids))
 
 

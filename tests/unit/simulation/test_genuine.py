@@ -5,6 +5,7 @@ import pytest
 
 from paywarden.simulation.draft import ATM, DAY_MS, HOUR_MS, IN_PERSON, MAIL_OR_PHONE, ONLINE, concat
 from paywarden.simulation.genuine import expected_rows, genuine_day
+from paywarden.simulation.population.calendar import season_factor, week_factors
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +14,11 @@ def month(world):
 
 
 def test_payments_are_as_many_as_expected(month, world):
-    assert len(month) / 28 == pytest.approx(expected_rows(world.stage), rel=0.03)
+    expected = sum(
+        expected_rows(world.stage) * season_factor(date) * week_factors(date).mean()
+        for date in map(world.stage.date, range(28))
+    )
+    assert len(month) == pytest.approx(expected, rel=0.03)
 
 
 def test_a_few_payments_are_declined_and_a_few_refunded(month):
@@ -49,10 +54,17 @@ def test_nights_are_quiet_and_saturdays_busy(month, world):
     assert per_weekday[5] > 1.15 * per_weekday[0]
 
 
+def test_customers_keep_their_own_weekdays(month, world):
+    weekend = np.array([world.stage.weekday(day) for day in month.occurred_ms // DAY_MS]) >= 5
+    week = world.stage.people.cards.week[month.card]
+    even, working_days, at_the_weekend = (weekend[week == habit].mean() for habit in range(3))
+    assert working_days < 0.8 * even < even < 0.85 * at_the_weekend
+
+
 def test_cards_differ_in_what_they_spend(month, world):
     log_amount = np.log(month.amount)
     mean = np.bincount(month.card, log_amount) / np.maximum(np.bincount(month.card), 1)
-    level = world.stage.people.cards.log_level[: len(mean)]
+    level = world.stage.people.cards.log_income[: len(mean)]
     assert np.corrcoef(mean, level)[0, 1] > 0.5
 
 

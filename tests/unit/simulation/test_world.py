@@ -131,6 +131,9 @@ def test_patterns_have_their_shares():
         ("fraud_rate", 0.5),
         ("pattern_shares", (0.5, 0.5, 0.5, -0.5)),
         ("pattern_shares", (1.0,)),
+        ("entities", ()),
+        ("entities", ("device", "card")),
+        ("entities", ("card", "terminal")),
     ],
 )
 def test_an_argument_out_of_range_is_refused_by_name(argument, value):

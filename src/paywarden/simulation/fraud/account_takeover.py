@@ -1,9 +1,13 @@
-"""Account takeover: a card in new hands, at merchants it never saw, with rising amounts, several in a few hours."""
+"""Account takeover: a card in new hands, from a new device, at merchants it never saw, at strange hours.
+
+Amounts rise from one purchase to the next, several in a few hours.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from paywarden.simulation.devices import strange_devices
 from paywarden.simulation.draft import DAY_MS, HOUR_MS, MINUTE_MS, PATTERNS, Draft, draft
 from paywarden.simulation.genuine import channels
 from paywarden.simulation.stage import Stage
@@ -44,4 +48,5 @@ def account_takeovers(rng: np.random.Generator, stage: Stage, day: int, campaign
         channel=channels(rng, stage, merchant, _MAIL_OR_PHONE),
         declined=rng.random(len(card)) < _DECLINED + _DECLINED_EACH * step,
         pattern=PATTERNS.index("account_takeover"),
+        device=np.repeat(strange_devices(rng, campaigns), size),
     )

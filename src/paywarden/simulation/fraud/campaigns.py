@@ -11,6 +11,7 @@ import numpy as np
 from paywarden.simulation.draft import PATTERNS, Draft, concat
 from paywarden.simulation.fraud import account_takeover, card_testing, geographic_anomaly, merchant_collusion
 from paywarden.simulation.genuine import expected_rows
+from paywarden.simulation.population import calendar
 from paywarden.simulation.randomness import Stream, generator
 from paywarden.simulation.stage import Stage
 
@@ -34,7 +35,7 @@ _PLAYS = {
     "merchant_collusion": _Pattern(
         Stream.MERCHANT_COLLUSION,
         merchant_collusion.MEAN_FRAUDS,
-        1 / merchant_collusion.MEAN_USES,
+        merchant_collusion.HONEST_A_FRAUD,
         merchant_collusion.collusions,
     ),
     "geographic_anomaly": _Pattern(
@@ -78,7 +79,8 @@ class Campaigns:
         return concat(played)
 
     def _count(self, name: str, mean_frauds: float, day: int) -> int:
-        """Campaigns spread evenly over the days, so that the rate holds in the smallest world without any memory."""
+        """Campaigns keep pace with the payments: the rate holds in the smallest world, at Christmas, without memory."""
         a_day = self._frauds_a_day * self._shares[name] / mean_frauds
-        phase = self._phases[name]
-        return math.floor((day + 1) * a_day + phase) - math.floor(day * a_day + phase)
+        date, phase = self._stage.date(day), self._phases[name]
+        until, after = (math.floor(calendar.average_days(at) * a_day + phase) for at in (date, date + 1))
+        return after - until

@@ -1,20 +1,26 @@
-"""Card testing: stolen numbers tried by the dozen at a few online merchants, then the good ones used in earnest."""
+"""Card testing: stolen numbers tried by the dozen at a few online merchants, then the good ones used in earnest.
+
+The tests are small and often declined, most of them from a device never seen before or after.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from paywarden.simulation.devices import strange_devices
 from paywarden.simulation.draft import DAY_MS, HOUR_MS, PATTERNS, Draft, concat, draft
 from paywarden.simulation.genuine import channels
-from paywarden.simulation.stage import Stage, rounded
+from paywarden.simulation.stage import Stage
 
 _FEWEST, _MOST = 24, 60
 _MERCHANTS = 2
 _LONGEST_BURST_MS = 3 * HOUR_MS
-_MEDIAN_AMOUNT, _AMOUNT_SIGMA = 500.0, 0.8
-_DECLINED = 0.25
-_USED = 0.3  # of the numbers that were approved
-_USED_FACTOR = 1.6
+_MEDIAN_AMOUNT, _AMOUNT_SIGMA = 210.0, 0.5
+_AMOUNTS = (30, 499)  # below 5.00, so that the holder overlooks it
+_DECLINED = 0.35
+_OWN_DEVICE = 0.4  # of the tests come from the one device of the burst
+_USED = 0.35  # of the numbers that were approved
+_USED_FACTOR = 2.0
 _USED_WITHIN_MS = (HOUR_MS, 36 * HOUR_MS)
 _USED_DECLINED = 0.08
 MEAN_FRAUDS = (_FEWEST + _MOST) / 2 * (1 + (1 - _DECLINED) * _USED)
@@ -36,14 +42,16 @@ def _tests(rng: np.random.Generator, stage: Stage, day: int, campaigns: int) -> 
     rows = len(burst)
     amount = _MEDIAN_AMOUNT * np.exp(_AMOUNT_SIGMA * rng.standard_normal(rows))
     merchant = shops[burst, rng.integers(_MERCHANTS, size=rows)]
+    same_device = rng.random(rows) < _OWN_DEVICE
     return draft(
         card=rng.integers(len(stage.people.cards), size=rows),
         merchant=merchant,
         occurred_ms=begins_at[burst] + lasts[burst] * rng.random(rows),
-        amount=rounded(rng, amount, np.zeros(rows, dtype=np.bool_)),
+        amount=np.clip(np.rint(amount), *_AMOUNTS).astype(np.int64),
         channel=channels(rng, stage, merchant, 0.0),
         declined=rng.random(rows) < _DECLINED,
         pattern=PATTERNS.index("card_testing"),
+        device=np.where(same_device, strange_devices(rng, campaigns)[burst], strange_devices(rng, rows)),
     )
 
 
@@ -59,4 +67,5 @@ def _purchases(rng: np.random.Generator, stage: Stage, tests: Draft) -> Draft:
         channel=channels(rng, stage, merchant, 0.0),
         declined=rng.random(rows) < _USED_DECLINED,
         pattern=PATTERNS.index("card_testing"),
+        device=strange_devices(rng, rows),
     )

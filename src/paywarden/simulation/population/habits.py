@@ -1,11 +1,12 @@
-"""When people pay: hours of the day by habit, and days of the week."""
+"""When people pay: the hours of the day by habit; days and weeks are in :mod:`.calendar`."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from paywarden.simulation.draft import DAY_MS, HOUR_MS
+from paywarden.simulation.draft import HOUR_MS
+from paywarden.simulation.population.calendar import WEEKDAYS
 
 # Relative frequency of each local hour (0 to 23) by habit: early riser, office hours, late, all day.
 _HOURS = np.array(
@@ -17,24 +18,13 @@ _HOURS = np.array(
     ],
     dtype=np.float64,
 )
-HABITS = len(_HOURS)
+HOURS_HABITS = len(_HOURS)
+WEEK_HABITS = len(WEEKDAYS)
 _WEEKEND_LATER_HOURS = 2
 _ONLINE_LATER_HOURS = 3
 _ONLINE_ANY_HOUR = 0.25  # the share of online payments spread evenly over the day: renewals, other people's evenings
 
-_WEEKDAYS = np.array([0.92, 0.92, 0.95, 0.98, 1.12, 1.18, 0.93])  # Monday to Sunday
-_THURSDAY = 3  # 1 January 1970
 _STEPS = 512
-
-
-def weekday_of(start_at_ms: int, day: int) -> int:
-    """The weekday of a day of the world, Monday 0 to Sunday 6, in UTC."""
-    return (start_at_ms // DAY_MS + day + _THURSDAY) % 7
-
-
-def weekday_factor(weekday: int) -> float:
-    """How busy this weekday is; the mean over a week is 1."""
-    return float(_WEEKDAYS[weekday] / _WEEKDAYS.mean())
 
 
 def time_of_day_ms(
@@ -63,7 +53,7 @@ def _hours_of(habit: int, online: bool, weekend: bool) -> NDArray[np.float64]:
 _TIMES = np.concatenate(
     [
         _inverse(_hours_of(habit, online, weekend))
-        for habit in range(HABITS)
+        for habit in range(HOURS_HABITS)
         for online in (False, True)
         for weekend in (False, True)
     ]

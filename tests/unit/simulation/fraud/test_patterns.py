@@ -10,7 +10,7 @@ from paywarden.simulation.fraud.account_takeover import account_takeovers
 from paywarden.simulation.fraud.campaigns import _PLAYS, LOOK_BACK_DAYS
 from paywarden.simulation.fraud.card_testing import _tests, card_tests
 from paywarden.simulation.fraud.geographic_anomaly import impossible_travels
-from paywarden.simulation.fraud.merchant_collusion import collusions
+from paywarden.simulation.fraud.merchant_collusion import _charges, _colluders, _skimmed, collusions
 from paywarden.simulation.population.geography import distance_km
 
 _DAY = 3
@@ -65,8 +65,9 @@ def test_card_testing_tries_many_cards_at_few_merchants(world, rng):
         assert len(np.unique(burst.card)) > 20
         assert np.ptp(burst.occurred_ms) < 3 * HOUR_MS
     tests = _tests(rng, world.stage, _DAY, _CAMPAIGNS)
-    assert 0.2 < tests.declined.mean() < 0.3
-    assert 300 < np.median(tests.amount) < 800
+    assert 0.3 < tests.declined.mean() < 0.4
+    assert 100 < np.median(tests.amount) < 300
+    assert tests.amount.max() < 500
     assert world.stage.people.merchants.online[tests.merchant].all()
 
 
@@ -80,9 +81,17 @@ def test_a_number_used_in_earnest_was_approved_before_and_pays_more(world, rng):
     assert np.median(amount[again]) > 3 * np.median(amount[again - 1])
 
 
-def test_a_colluding_merchants_visitors_are_abused_later_for_round_amounts(world, rng):
-    rows = collusions(rng, world.stage, _DAY, _CAMPAIGNS)
-    frauds, visits = rows.take(rows.pattern != GENUINE), rows.take(rows.pattern == GENUINE)
+def test_half_of_the_colluders_skim_and_half_push_charges_through_a_ring(world):
+    seasons = [_colluders(world.stage, season) for season in range(20)]
+    assert np.concatenate([colluders.skims for colluders in seasons]).mean() == pytest.approx(0.5, abs=0.03)
+    apart = np.concatenate([colluders.merchant != colluders.accomplice for colluders in seasons])
+    assert apart.mean() > 0.9
+
+
+def test_a_skimmers_visitors_are_abused_later_for_round_amounts(world, rng):
+    colluders = _colluders(world.stage, 0)
+    chosen = rng.choice(np.flatnonzero(colluders.skims), size=_CAMPAIGNS)
+    visits, frauds = _skimmed(rng, world.stage, _DAY, colluders, chosen)
     visited, places = {}, {}
     for card, merchant, at in zip(visits.card, visits.merchant, visits.occurred_ms, strict=True):
         visited[card] = at // DAY_MS
@@ -94,6 +103,18 @@ def test_a_colluding_merchants_visitors_are_abused_later_for_round_amounts(world
     back = [merchant in places[card] for card, merchant in zip(frauds.card, frauds.merchant, strict=True)]
     assert 0.45 < np.mean(back) < 0.62  # half of them at the accomplice, which some cards visited too
     assert len(np.unique(frauds.merchant)) <= 2 * len(np.unique(visits.merchant))
+
+
+def test_a_ring_of_a_few_neighbours_is_charged_round_amounts_again_and_again(world, rng):
+    colluders = _colluders(world.stage, 0)
+    chosen = rng.choice(np.flatnonzero(~colluders.skims), size=_CAMPAIGNS)
+    frauds = _charges(rng, world.stage, _DAY, colluders, chosen)
+    assert (frauds.amount % 1000 == 0).all()
+    rings = {merchant: set(frauds.card[frauds.merchant == merchant]) for merchant in np.unique(frauds.merchant)}
+    cities = world.stage.people.cards.city
+    assert all(5 <= len(ring) <= 10 and len(set(cities[list(ring)])) == 1 for ring in rings.values())
+    one = _charges(rng, world.stage, _DAY, colluders, chosen[:1])
+    assert np.ptp(one.occurred_ms) < 5 * HOUR_MS
 
 
 def test_colluders_stay_the_same_for_a_season(world, rng):

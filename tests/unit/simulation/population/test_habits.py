@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 
 from paywarden.simulation.draft import DAY_MS, HOUR_MS
-from paywarden.simulation.population.habits import HABITS, time_of_day_ms, weekday_factor, weekday_of
+from paywarden.simulation.population.habits import HOURS_HABITS, time_of_day_ms
 
 
-def test_weekdays_are_those_of_the_calendar():
-    new_year_2026 = 1_767_225_600_000  # a Thursday
-    assert [weekday_of(new_year_2026, day) for day in range(-1, 5)] == [2, 3, 4, 5, 6, 0]
-    assert np.mean([weekday_factor(day) for day in range(7)]) == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("habit", range(HABITS))
+@pytest.mark.parametrize("habit", range(HOURS_HABITS))
 @pytest.mark.parametrize("online", [False, True])
 def test_times_lie_within_the_day_and_by_day_rather_than_by_night(habit, online):
     u = np.linspace(0, 1, 20_000, endpoint=False)
