@@ -80,7 +80,7 @@ def test_a_limited_rate_keeps_its_pace(days):
 
 
 def test_time_spent_sending_is_not_slept_again(days):
-    time, rate = Time(work_ms=30), 200.0
+    time, rate = Time(work_ms=10), 200.0
     done = produce(days, Sink(), "t", "l", SCHEMA, rate=rate, clock=time.clock, sleep=time.sleep)
     assert time.now - 1_000 == pytest.approx(1000 * (done.transactions + done.labels) / rate, rel=0.05)
     assert min(time.slept) >= 0
