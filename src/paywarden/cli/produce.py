@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -30,21 +33,67 @@ def produce(
     days: Annotated[int, typer.Option(min=1, help="Days of the simulated world.")] = 7,
     cards: Annotated[int, typer.Option(help="Cards of the simulated world.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
+    fraud_rate: Annotated[float, typer.Option(help="Share of frauds in the simulated world.")] = 0.015,
+    processes: Annotated[int, typer.Option(min=1, help="Senders; each takes the events of some cards.")] = 1,
 ) -> None:
     """Send transactions and labels to Kafka in the order of their arrival, each acknowledged by all replicas.
+
+    The same events are sent whatever the number of processes, each card's in the same order.
 
     Examples: [bold]paywarden produce --days 3 --rate 500[/],
     [bold]paywarden produce handbook_raw.parquet --mapping handbook[/]
     """
+    if file is not None and mapping is None:
+        raise typer.BadParameter("a file needs --mapping: a shipped mapping's name, or the path of a YAML mapping")
     settings = settings_of(kafka__bootstrap_servers=bootstrap_servers)
-    schema, portions = _portions(settings, file, mapping, World(seed, cards=cards), days)
+    world = World(seed, cards=cards, fraud_rate=fraud_rate, entities=settings.events.entities)
+    source = _Source(settings, world if file is None else (file, str(mapping)), days)
     wiring.make_topics(settings)
-    topics = settings.kafka.topics
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} events"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar, wiring.kafka_sink(settings) as sink:
+    with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("produce", total=None)
-        done = job.produce(
-            portions,
+        done = _send_all(source, rate, processes, lambda events: bar.update(task, completed=events))
+    out.print(f"acknowledged: {done.transactions:,} transactions, {done.labels:,} labels", highlight=False)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is sent: days of a world, or a file by its mapping. It is opened only where it is read."""
+
+    settings: Settings
+    origin: World | tuple[Path, str]
+    days: int
+
+    def open(self) -> tuple[EventSchema, Iterable[job.Arrivals]]:
+        if isinstance(self.origin, World):
+            return self.origin.schema, arrivals(self.origin.days(0, self.days), drain=False)
+        data = wiring.mapped_data(self.settings, *self.origin)
+        received = [pc.min_max(table["received_at"]).as_py() for table in (data.transactions, data.labels)]
+        first = min(span["min"] for span in received if span["min"] is not None)
+        last = max(span["max"] for span in received if span["max"] is not None)
+        return data.schema, arrivals_between(data.transactions, data.labels, first, last + 1)
+
+
+def _send_all(source: _Source, rate: float | None, processes: int, progress: Callable[[int], None]) -> job.Produced:
+    """Everything, by this process or by as many others."""
+    if processes == 1:
+        return _send(source, rate, 0, 1, progress)
+    share = None if rate is None else rate / processes
+    # Not forked: the client's threads and Arrow's would be left behind half-way.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        senders = [pool.submit(_send, source, share, part, processes) for part in range(processes)]
+        sent = [sender.result() for sender in senders]
+    return job.Produced(sum(done.transactions for done in sent), sum(done.labels for done in sent))
+
+
+def _send(
+    source: _Source, rate: float | None, part: int, parts: int, progress: Callable[[int], None] = lambda _events: None
+) -> job.Produced:
+    schema, portions = source.open()
+    topics = source.settings.kafka.topics
+    with wiring.kafka_sink(source.settings) as sink:
+        return job.produce(
+            portions if parts == 1 else job.part_of(portions, part, parts),
             sink,
             topics.transactions,
             topics.labels,
@@ -52,20 +101,5 @@ def produce(
             rate=rate,
             clock=system_clock,
             sleep=time.sleep,
-            progress=lambda sent: bar.update(task, completed=sent.transactions + sent.labels),
+            progress=lambda sent: progress(sent.transactions + sent.labels),
         )
-    out.print(f"acknowledged: {done.transactions:,} transactions, {done.labels:,} labels", highlight=False)
-
-
-def _portions(
-    settings: Settings, file: Path | None, mapping: str | None, world: World, days: int
-) -> tuple[EventSchema, Iterable[job.Arrivals]]:
-    if file is None:
-        return EventSchema(), arrivals(world.days(0, days), drain=False)
-    if mapping is None:
-        raise typer.BadParameter("a file needs --mapping: a shipped mapping's name, or the path of a YAML mapping")
-    data = wiring.mapped_data(settings, file, mapping)
-    received = [pc.min_max(table["received_at"]).as_py() for table in (data.transactions, data.labels)]
-    first = min(span["min"] for span in received if span["min"] is not None)
-    last = max(span["max"] for span in received if span["max"] is not None)
-    return data.schema, arrivals_between(data.transactions, data.labels, first, last + 1)

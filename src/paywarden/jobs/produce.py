@@ -12,6 +12,7 @@ import pyarrow as pa
 from paywarden.clock import Clock
 from paywarden.events.encoding import encode_labels, encode_transactions, routing_keys
 from paywarden.events.schema import EventSchema
+from paywarden.features.hashing import hash_strings, shards_of
 
 SLICES_A_SECOND = 10
 """How finely a limited rate is spread."""
@@ -80,12 +81,26 @@ def produce(
 
 
 @dataclass(frozen=True)
-class _Slice:
+class _Some:
     transactions: pa.Table
     labels: pa.Table
 
 
-def _slices(arrivals: Iterable[Arrivals], size: int) -> Iterator[_Slice]:
+def part_of(arrivals: Iterable[Arrivals], part: int, parts: int) -> Iterator[Arrivals]:
+    """The events of those routing keys that fall to ``part`` (0 to ``parts`` - 1), in their order.
+
+    All parts together hold every event once, and one part holds all of a key's: sent by as many processes, the same
+    records reach the same partitions, each key's in the same order; only how keys interleave depends on the processes.
+    """
+
+    def mine(events: pa.Table) -> pa.Table:
+        return events.filter(pa.array(shards_of(hash_strings(events["routing_key"]), parts) == part))
+
+    for portion in arrivals:
+        yield _Some(mine(portion.transactions), mine(portion.labels))
+
+
+def _slices(arrivals: Iterable[Arrivals], size: int) -> Iterator[_Some]:
     """Portions of ``size`` events, transactions and labels merged by arrival."""
     for portion in arrivals:
         received = np.concatenate([portion.transactions["received_at"], portion.labels["received_at"]])
@@ -93,7 +108,7 @@ def _slices(arrivals: Iterable[Arrivals], size: int) -> Iterator[_Slice]:
         transactions = portion.transactions.num_rows
         for first in range(0, len(order), size):
             chosen = np.sort(order[first : first + size])
-            yield _Slice(
+            yield _Some(
                 portion.transactions.take(pa.array(chosen[chosen < transactions])),
                 portion.labels.take(pa.array(chosen[chosen >= transactions] - transactions)),
             )

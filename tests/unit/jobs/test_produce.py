@@ -8,7 +8,7 @@ from paywarden.errors import KafkaError
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.schema import EventSchema
 from paywarden.events.validation import parse_labels, parse_transactions
-from paywarden.jobs.produce import SLICES_A_SECOND, Produced, produce
+from paywarden.jobs.produce import SLICES_A_SECOND, Produced, part_of, produce
 from paywarden.simulation.arrivals import arrivals
 from paywarden.simulation.world import World
 
@@ -133,3 +133,19 @@ def test_an_event_that_is_not_acknowledged_is_told(days):
 
     with pytest.raises(KafkaError, match="not acknowledged"):
         produce(days, Refusing(), "t", "l", SCHEMA)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_the_same_events_are_sent_by_any_number_of_processes_each_cards_in_order(days, parts):
+    whole, portions = Sink(), [Sink() for _ in range(parts)]
+    produce(days, whole, "t", "l", SCHEMA)
+    for part, sink in enumerate(portions):
+        produce(part_of(days, part, parts), sink, "t", "l", SCHEMA)
+    assert sorted(record for sink in portions for record in sink.records) == sorted(whole.records)
+    keys = [{key for _, key, _ in sink.records} for sink in portions]
+    assert all(keys)
+    assert sum(map(len, keys)) == len(set.union(*keys))
+    for sink, own in zip(portions, keys, strict=True):
+        for topic in ("t", "l"):
+            mine = [record for record in whole.records if record[0] == topic and record[1] in own]
+            assert [record for record in sink.records if record[0] == topic] == mine
