@@ -103,7 +103,7 @@ def with_coordinates(table, topic):
 
 @pytest.fixture(scope="module")
 def history():
-    (day,) = World(4, cards=40, merchants=60, fraud_rate=0.1).days(0, 1)
+    (day,) = World(4, cards=60, merchants=60, fraud_rate=0.1).days(0, 1)
     return with_coordinates(day.transactions, "t"), with_coordinates(day.labels, "l")
 
 

@@ -10,11 +10,22 @@ from paywarden.events.currency import CurrencyTable
 from paywarden.events.encoding import encode_labels, encode_transactions
 from paywarden.events.schema import EventSchema
 from paywarden.events.validation import parse_labels, parse_transactions
+from paywarden.simulation import World, WorldDay
 
 
 @pytest.mark.parametrize("kind", ["transactions", "labels"])
 def test_a_day_survives_the_wire(days, kind):
-    sent, schema = getattr(days[0], kind), EventSchema()
+    _survives(days[0], EventSchema(), kind)
+
+
+@pytest.mark.parametrize("kind", ["transactions", "labels"])
+def test_a_day_with_devices_survives_it_too(kind):
+    world = World(seed=3, cards=300, merchants=80, fraud_rate=0.1, entities=("customer", "card", "device"))
+    _survives(next(world.days(0, 1)), world.schema, kind)
+
+
+def _survives(day: WorldDay, schema: EventSchema, kind: str) -> None:
+    sent = getattr(day, kind)
     encode = encode_transactions if kind == "transactions" else encode_labels
     values = pa.array(encode(sent, schema), pa.binary())
     timestamps = np.zeros(len(values), dtype=np.int64)

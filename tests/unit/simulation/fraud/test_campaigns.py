@@ -32,7 +32,7 @@ def test_a_days_rows_do_not_depend_on_the_days_asked_before(world):
 
 
 def test_the_first_day_has_campaigns_from_before_it(world):
-    campaigns = _campaigns(world)
+    campaigns = Campaigns(world.stage, 0.1, _SHARES)
     fresh = campaigns.begin(0).within(0)
     assert len(campaigns.on(0)) > len(fresh)
 
