@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,11 @@ def event_schema(settings: Settings) -> EventSchema:
     return EventSchema(
         events.entities, events.extra_numbers, events.extra_categories, events.optional, events.aggregated
     )
+
+
+def declared(schema: EventSchema) -> dict[str, list[str]]:
+    """The events section of settings that declares this schema."""
+    return {field.name: list(getattr(schema, field.name)) for field in fields(schema)}
 
 
 def currency_table(settings: Settings) -> CurrencyTable:

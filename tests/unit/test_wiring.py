@@ -11,9 +11,10 @@ import pytest
 from paywarden import wiring
 from paywarden.adapters.state.lmdb_store import LmdbStateStore
 from paywarden.errors import ConfigurationError
+from paywarden.events.mapping import Mapping
 from paywarden.events.schema import EventSchema
-from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.calendar import Calendar
+from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.templates import core_catalogue, full_catalogue
 from paywarden.settings import ENVIRONMENT_PREFIX, load_settings
 
@@ -36,6 +37,13 @@ def test_entities_and_extras_reach_schema_and_catalogue():
 def test_the_calendar_is_that_of_the_settings():
     settings = load_settings(features={"timezone": "Europe/Paris", "holidays": "FR"})
     assert wiring.catalogue(settings).calendar == Calendar("Europe/Paris", "FR")
+
+
+@pytest.mark.parametrize("name", Mapping.packaged())
+def test_what_a_mapping_declares_can_be_settings(name):
+    schema = Mapping.load(name).schema
+    settings = load_settings(events=wiring.declared(schema))
+    assert wiring.event_schema(settings) == schema
 
 
 def test_rates_hold_from_midnight_utc():

@@ -38,12 +38,11 @@ def describe(
         table.add_row(name, escape(value))
     out.print(table)
     if found.rejects:
-        columns = ("event", "reason", "rows", "first rows", "detail", "remedy")
-        rejects = Table(*columns, title="rejected", title_justify="left")
+        rejects = Table("rejected", "rows", "first rows", "why, and what to do", title_justify="left", show_lines=True)
         for reject in found.rejects:
             rows = ", ".join(map(str, reject.sample_rows))
-            detail, remedy = escape(reject.detail), escape(reject.remedy)
-            rejects.add_row(reject.event, reject.reason, f"{reject.count:,}", rows, detail, remedy)
+            why = escape(f"{reject.detail}\n→ {reject.remedy}")
+            rejects.add_row(f"{reject.event}\n{reject.reason}", f"{reject.count:,}", rows, why)
         out.print(rejects)
 
 

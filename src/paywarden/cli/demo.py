@@ -58,7 +58,7 @@ def demo(
     else:
         mapped = wiring.mapped_data(load_settings(), data, str(mapping))
         schema, source = mapped.schema, _file(mapped, str(data), days)
-        overrides = {"events": {"entities": list(schema.entities), "base_currency": mapped.currencies.base}}
+        overrides = {"events": {**wiring.declared(schema), "base_currency": mapped.currencies.base}}
     started = time.monotonic()
     platform = LocalPlatform(directory, schema, overrides, say=lambda text: err.print(f"  {text}", highlight=False))
     view = DemoView(source.truth, platform)
