@@ -54,7 +54,7 @@ class Scorer:
     def explain(self, features: NDArray[np.float32], top: int = 3) -> list[tuple[Reason, ...]]:
         """At most `top` reasons for each of the vectors [n, F], strongest first.
 
-        Meant for alerts: TreeSHAP costs some two hundred times a score. A reason tells what the booster saw: of a category
+        Meant for alerts: it costs some two hundred times a score. A reason tells what the booster saw: of a category
         its rate of fraud, not its code.
         """
         vectors = self._encoded(features)
