@@ -75,7 +75,7 @@ def _draw_row(axes: Axes, row: _Row) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
     shown = f"{row.median:,.0f}" if row.unit == "rows/s" else f"{row.median:.2g}×"
-    axes.annotate(shown, (row.median, 0.38), ha="center", fontsize=7, color=DOT, annotation_clip=False)
+    axes.annotate(shown, (row.median, 0.46), ha="center", fontsize=7, color=DOT, annotation_clip=False)
 
 
 if __name__ == "__main__":
