@@ -75,32 +75,50 @@ def _where(report: Mapping[str, Any]) -> str:
 
 
 def _rows(report: Mapping[str, Any]) -> Iterator[str]:
-    peers, replay, stream = (report.get(name, {}) for name in ("peers", "replay", "stream"))
+    """Every figure with its spread; a part that was skipped, failed or not run gives none."""
+    rows_of = {"peers": _peers, "replay": _replay, "stream": _stream, "world": _world, "state": _state}
+    for part, rows in rows_of.items():
+        measured = report.get(part, {})
+        if measured and not {"skipped", "failed"} & set(measured):
+            yield from rows({name: value for name, value in measured.items() if name != "run"})
+
+
+def _peers(peers: Mapping[str, Any]) -> Iterator[str]:
+    what = f"seconds, {peers['features']} features, {peers['rows']:,} rows"
     for peer, name in (("polars", "polars"), ("duckdb", "DuckDB")):
-        if f"{peer}_to_paywarden" in peers:
-            version = peers["versions"][peer]
-            title = f"{name} {version} ÷ replay, seconds, {peers['features']} features, {peers['rows']:,} rows"
-            yield _row(title, peers[f"{peer}_to_paywarden"], f"{peers['target_ratio']} by the faster")
+        title = f"{name} {peers['versions'][peer]} ÷ replay, {what}"
+        yield _row(title, peers[f"{peer}_to_paywarden"], f"{peers['target_ratio']} by the faster")
     for name in ("paywarden", "polars", "duckdb"):
-        if name in peers:
-            yield _row(f"the same in CPU seconds: {name}", peers[name]["cpu_seconds"], "")
+        yield _row(f"the same in CPU seconds: {name}", peers[name]["cpu_seconds"])
+
+
+def _replay(replay: Mapping[str, Any]) -> Iterator[str]:
     for source, found in replay.items():
         for catalogue in ("core", "full") if isinstance(found, dict) else ():
-            if catalogue in found:
-                title = f"replay, {catalogue} catalogue of {found[catalogue]['features']}, {source}, rows/s"
-                target = f"{replay['target_rows_per_second']:,}" if catalogue == "full" else ""
-                yield _row(title, found[catalogue]["rows_per_second"], target)
-    if "stream_to_passthrough" in stream:
-        title = f"stream ÷ null passthrough, full catalogue of {stream['features']}"
-        yield _row(title, stream["stream_to_passthrough"], f"{stream['target_ratio']}")
-        yield _row("the stream, rows/s", stream["stream_rows_per_second"], "")
-    for catalogue, sizes in report.get("state", {}).items():
-        if catalogue != "run":
-            size = ", ".join(f"{key.removesuffix('_bytes')} {value:,}" for key, value in sizes.items())
-            yield f"| bytes of state a key, {catalogue} catalogue | {size} | | card 2,048 |"
+            title = f"replay, {catalogue} catalogue of {found[catalogue]['features']}, {source}, rows/s"
+            target = f"{replay['target_rows_per_second']:,}" if catalogue == "full" else ""
+            yield _row(title, found[catalogue]["rows_per_second"], target)
 
 
-def _row(title: str, spread: Mapping[str, Any], target: str) -> str:
+def _stream(stream: Mapping[str, Any]) -> Iterator[str]:
+    title = f"stream ÷ null passthrough, full catalogue of {stream['features']}"
+    yield _row(title, stream["stream_to_passthrough"], str(stream["target_ratio"]))
+    yield _row("the stream, rows/s", stream["stream_rows_per_second"])
+
+
+def _world(world: Mapping[str, Any]) -> Iterator[str]:
+    for name, generated in world["generated_per_second_on_one_core"].items():
+        yield _row(f"simulated world, {name}, transactions/s on one core", generated, "100,000")
+    yield _row("simulated world into Kafka, `acks=all`, events/s", world["into_kafka_per_second"], "50,000")
+
+
+def _state(state: Mapping[str, Any]) -> Iterator[str]:
+    for catalogue, sizes in state.items():
+        size = ", ".join(f"{key.removesuffix('_bytes')} {value:,}" for key, value in sizes.items())
+        yield f"| bytes of state a key, {catalogue} catalogue | {size} | | card 2,048 |"
+
+
+def _row(title: str, spread: Mapping[str, Any], target: str = "") -> str:
     median, low, high = (_shown(spread[name]) for name in ("median", "min", "max"))
     return f"| {title} | {median} | {low} to {high} | {target} |"
 

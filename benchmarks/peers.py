@@ -77,9 +77,12 @@ def _with_polars(table: pa.Table) -> pl.DataFrame:
         at=pl.col("occurred_at").cast(pl.Datetime("ms")),
         amount=pl.col("amount_base").cast(pl.Float64),
     )
+    rows = frame.with_row_index("row")
+    if not frame["at"].is_sorted():  # late ones stand where they arrived
+        rows = rows.sort("at", maintain_order=True)
     columns = []
     for entity in ENTITIES:
-        ordered = frame.with_row_index("row").select("row", "at", "amount", key=f"entity_{entity}").sort("key", "row")
+        ordered = rows.select("row", "at", "amount", key=f"entity_{entity}").sort("key", maintain_order=True)
         back = ordered["row"].arg_sort()
         for window in WINDOWS:
             rolled = ordered.rolling("at", period=window.name, closed="left", group_by="key").agg(
