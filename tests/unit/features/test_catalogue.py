@@ -16,6 +16,7 @@ from paywarden.features.windows import DAY, DAY_MS, HOUR, MONTH, QUARTER, WEEK
 SUM = Feature("card", "sum", "amount", HOUR)
 COUNT = Feature("merchant", "count", None, DAY)
 FIRST = Feature("card_merchant", "first_time", None, QUARTER)
+OF_ITSELF = Feature("card_card", "first_time", None, QUARTER)
 NEWCOMER = Feature("merchant", "share", "newcomer", DAY)
 BOTH = ("card", "merchant")
 TWO = Catalogue(BOTH, (SUM, COUNT))
@@ -134,8 +135,12 @@ def test_a_newcomer_is_told_by_the_pair_of_the_routing_entity():
         ((NEWCOMER, Feature("merchant", "first_time", None, QUARTER)), (BOTH,)),
         ((FIRST, Feature("card", "share", "newcomer", DAY)), (BOTH,)),
         ((FIRST, Feature("card_merchant", "share", "newcomer", DAY)), (BOTH,)),
+        ((OF_ITSELF, Feature("card", "share", "newcomer", DAY)), (("card", "card"),)),
     ],
-    ids=["no pair", "no feature", "a count", "the other way round", "of the entity", "of the routing", "of the pair"],
+    ids=[
+        *("no pair", "no feature", "a count", "the other way round", "of the entity"),
+        *("of the routing", "of the pair", "of itself"),
+    ],
 )
 def test_newcomers_that_nothing_tells_in_time_are_refused(features, pairs):
     with pytest.raises(ValueError, match=r"newcomers of \w+ need the pair \(card, \w+\) with a first_time feature"):
