@@ -61,6 +61,16 @@ def test_customers_keep_their_own_weekdays(month, world):
     assert working_days < 0.8 * even < even < 0.85 * at_the_weekend
 
 
+def test_customers_of_different_tastes_buy_different_things(month, world):
+    category = world.stage.people.merchants.category[month.merchant]
+    segment = world.stage.people.cards.segment[month.card]
+    share = np.stack([np.bincount(category[segment == s], minlength=category.max() + 1) for s in range(5)])
+    share = share / share.sum(axis=1, keepdims=True)
+    common = share.mean(axis=0) > 0.02
+    assert (share.max(axis=0) / share.min(axis=0))[common].min() > 1.3
+    assert np.median((share.max(axis=0) / share.min(axis=0))[common]) > 2
+
+
 def test_cards_differ_in_what_they_spend(month, world):
     log_amount = np.log(month.amount)
     mean = np.bincount(month.card, log_amount) / np.maximum(np.bincount(month.card), 1)

@@ -4,6 +4,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,13 +14,15 @@ import pytest
 
 from paywarden.errors import ConfigurationError
 from paywarden.events.schema import EventSchema
-from paywarden.simulation import World
+from paywarden.simulation import World, arrivals
 from paywarden.simulation.draft import DAY_MS, PATTERNS
+
+_FIRST_OF_DECEMBER_2026_MS = 1_796_083_200_000
 
 _DIGEST = """
 import hashlib
 from paywarden.simulation import World
-day = next(World(seed=11, cards=300, merchants=80).days(4, 5))
+day = next(World(seed=11, cards=300, merchants=80, entities=("card", "merchant", "device")).days(4, 5))
 digest = hashlib.sha256()
 for table in (day.transactions, day.labels, day.truth):
     digest.update(repr(table.to_pylist()).encode())
@@ -109,6 +113,15 @@ def test_the_fraud_rate_holds_over_a_month(cards, rate, tolerance):
     assert _fraud_rate(days) == pytest.approx(rate, rel=tolerance)
 
 
+def test_the_fraud_rate_holds_at_christmas_when_people_pay_more():
+    world = World(seed=21, cards=5_000, merchants=400, fraud_rate=0.01)
+    january = list(world.days(0, 28))
+    december = list(replace(world, start_at_ms=_FIRST_OF_DECEMBER_2026_MS).days(0, 28))
+    payments = [sum(day.truth.num_rows for day in month) for month in (january, december)]
+    assert payments[1] > 1.2 * payments[0]
+    assert _fraud_rate(december) == pytest.approx(0.01, rel=0.07)
+
+
 def test_without_fraud_there_is_none():
     assert _fraud_rate(World(seed=1, cards=200, merchants=60, fraud_rate=0.0).days(0, 10)) == 0.0
 
@@ -118,7 +131,27 @@ def test_patterns_have_their_shares():
     days = list(World(seed=5, cards=3_000, merchants=400, pattern_shares=shares).days(0, 30))
     patterns = pa.concat_tables([day.truth for day in days]).filter(pc.field("is_fraud"))["pattern"]
     counted = {row["values"]: row["counts"] / len(patterns) for row in patterns.value_counts().to_pylist()}
-    assert [counted[name] for name in PATTERNS] == pytest.approx(shares, abs=0.05)
+    assert [counted[name] for name in PATTERNS] == pytest.approx(shares, abs=0.04)
+
+
+def test_a_share_of_nothing_leaves_a_pattern_out():
+    days = list(World(seed=5, cards=1_000, merchants=400, pattern_shares=(0.5, 0.0, 0.5, 0.0)).days(0, 10))
+    patterns = pa.concat_tables([day.truth for day in days])["pattern"]
+    assert set(patterns.to_pylist()) == {None, PATTERNS[0], PATTERNS[2]}
+
+
+def test_six_months_take_no_more_memory_than_two():
+    world = World(seed=5, cards=100, merchants=60, fraud_rate=0.2)
+    next(world.days(0, 1))
+    peaks = []
+    for last in (60, 180):  # after 45 days as many labels arrive as are made
+        tracemalloc.start()
+        before = arrow = pa.total_allocated_bytes()
+        for _day in arrivals(world.days(0, last), drain=False):
+            arrow = max(arrow, pa.total_allocated_bytes())
+        peaks.append(arrow - before + tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 @pytest.mark.parametrize(
