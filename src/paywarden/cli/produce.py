@@ -43,11 +43,15 @@ def produce(
     Examples: [bold]paywarden produce --days 3 --rate 500[/],
     [bold]paywarden produce handbook_raw.parquet --mapping handbook[/]
     """
-    if file is not None and mapping is None:
-        raise typer.BadParameter("a file needs --mapping: a shipped mapping's name, or the path of a YAML mapping")
     settings = settings_of(kafka__bootstrap_servers=bootstrap_servers)
-    world = World(seed, cards=cards, fraud_rate=fraud_rate, entities=settings.events.entities)
-    source = _Source(settings, world if file is None else (file, str(mapping)), days)
+    origin: World | tuple[Path, str]
+    if file is None:
+        origin = World(seed, cards=cards, fraud_rate=fraud_rate, entities=settings.events.entities)
+    elif mapping is not None:
+        origin = (file, mapping)
+    else:
+        raise typer.BadParameter("a file needs --mapping: a shipped mapping's name, or the path of a YAML mapping")
+    source = _Source(settings, origin, days)
     wiring.make_topics(settings)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} events"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bar:
