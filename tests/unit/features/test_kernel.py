@@ -1,10 +1,12 @@
 """What the fold reads and notes, by examples worked out by hand: the naive oracle is not asked."""
 
 import math
+import statistics
 
 import numpy as np
 import pytest
 from tests.parity.streams import START_MS, Draft, build
+from tests.parity.xxh64 import xxh64
 
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.engine import Engine
@@ -69,6 +71,11 @@ def test_a_place_that_arrives_late_is_read_both_ways_and_not_kept():
         Feature("card", "speed_kmh"), at(2, place=PARIS), at(1, place=SYDNEY), at(3, place=PARIS), at(3, place=SYDNEY)
     )
     same(found, [NAN, PARIS_TO_SYDNEY_KM / 24, 0, PARIS_TO_SYDNEY_KM * 60], rel=1e-3)
+
+
+def test_of_two_places_at_one_time_the_one_that_arrived_last_is_kept():
+    found = values(Feature("card", "speed_kmh"), at(1, place=PARIS), at(1, place=SYDNEY), at(2, place=SYDNEY))
+    assert found[2] == 0
 
 
 @pytest.mark.parametrize("kind", ["refund", "reversal"])
@@ -190,6 +197,62 @@ def test_rings_of_every_length_forget_on_their_own():
             oldest = ((start + day) // tile - window.tiles + 1) * tile - start
             expected.append(day - max(oldest, 0))
         assert values(Feature("card", "count", None, window), *days) == expected, window.name
+
+
+THREE_DAYS = Window(3 * DAY_MS, DAY_MS, "3d")
+
+
+@pytest.mark.parametrize(
+    ("days", "counts"),
+    [
+        ((5, 4, 5), (0, 0, 2)),
+        ((5, 3, 5), (0, 0, 2)),
+        ((5, 2, 5.5), (0, 0, 1)),
+        ((5, 1, 5.5), (0, 0, 1)),
+        ((1, 5, 3), (0, 0, 0)),
+        ((3, 5, 3.5), (0, 1, 1)),
+        ((4, 5, 3.5, 3.7), (0, 1, 0, 1)),
+    ],
+)
+def test_what_comes_late_is_read_at_its_own_time_and_kept_if_the_ring_still_reaches_it(days, counts):
+    assert values(Feature("card", "count", None, THREE_DAYS), *map(at, days)) == list(counts)
+
+
+def test_what_comes_late_does_not_set_the_latest_time_back():
+    found = values(Feature("card", "seconds_since_last"), *map(at, (0, 5, 3, 6)))
+    same(found, [NAN, 5 * 86_400, 0, 86_400])
+
+
+AMOUNTS = (7, 500, 3, 81, 81, 2_000, 40, 9, 650, 12, 12, 5, 90, 1_000, 33)
+CATEGORIES = [f"c{day * day % 11}" for day in range(len(AMOUNTS))]
+
+
+def bits(texts):
+    return len({xxh64(text.encode()) % 64 for text in texts})
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "expected"),
+    [
+        ("count", None, lambda amounts, _: len(amounts)),
+        ("sum", "amount", lambda amounts, _: sum(amounts)),
+        ("max", "amount", lambda amounts, _: max(amounts, default=NAN)),
+        ("std", "amount", lambda amounts, _: statistics.pstdev(amounts) if len(amounts) > 1 else NAN),
+        ("distinct_few", "category", lambda _, texts: -64 * math.log(1 - bits(texts) / 64)),
+    ],
+)
+@pytest.mark.parametrize("tiles", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_window_slides_over_its_ring(name, field, expected, tiles, step):
+    """One transaction every ``step`` days; before each, the window covers its day and those before it."""
+    feature = Feature("card", name, field, Window(tiles * DAY_MS, DAY_MS, "x"))
+    events = [
+        at(step * i, amount=amount, category=category)
+        for i, (amount, category) in enumerate(zip(AMOUNTS, CATEGORIES, strict=True))
+    ]
+    covered = [range(max(0, math.ceil((step * i - tiles + 1) / step)), i) for i in range(len(events))]
+    wanted = [expected([AMOUNTS[i] for i in past], [CATEGORIES[i] for i in past]) for past in covered]
+    same(values(feature, *events), wanted)
 
 
 def test_rows_that_are_not_in_the_order_are_left_alone():
