@@ -274,15 +274,17 @@ def test_records_are_idle_strictly_after_their_time_to_live():
         assert ENGINE.idle(record, states, 6001).tolist() == [True] * 4
 
 
-def test_routing_records_are_idle_when_both_rings_have_forgotten():
-    memory = CATALOGUE.memory
+@pytest.mark.parametrize("ttls_ms", [(400, 700), (700, 400)])
+def test_routing_records_are_idle_when_both_rings_have_forgotten(ttls_ms):
+    memory = Memory(ids=2, ids_ttl_ms=ttls_ms[0], labelled_ids=2, labelled_ttl_ms=ttls_ms[1])
+    engine = Engine(Catalogue(("card",), (), memory))
     states = np.zeros((3, routing_words(memory)), np.int64)
     first_time, label_time = 1 + memory.ids, 1 + 2 * memory.ids + 1 + memory.labelled_ids
     states[0, first_time] = 5000
     states[1, label_time] = 5000
     states[2, [first_time, label_time]] = 4000, 4999
-    assert ENGINE.idle(ROUTING, states, 5700).tolist() == [False, False, True]
-    assert ENGINE.idle(ROUTING, states, 5701).all()
+    assert engine.idle(ROUTING, states, 5700).tolist() == [False, False, True]
+    assert engine.idle(ROUTING, states, 5701).all()
 
 
 def test_one_engine_of_the_core_catalogue_has_records_of_every_entity():
