@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paywarden.errors import BundleError, ConfigurationError, ContractMismatch
+from paywarden.features.catalogue import Catalogue
 from paywarden.scoring.boosters import BOOSTER_FILES, Booster, load_booster
 from paywarden.scoring.bundle_files import MANIFEST, build_manifest, read_files, verify_files, write_files
 from paywarden.scoring.calibration import Calibrator, calibrator_from_dict
@@ -28,7 +29,8 @@ class ModelBundle:
 
     `feature_names` are the columns in order; `encoder` makes rates of those that are codes, before the booster.
     `contract_digest` is the digest of that contract and `state_layout_digest` that of the state which the features were
-    read from. `training` holds settings and split, `data_versions` the versions of the tables that were read, `metrics`
+    read from; `catalogue` defines that state and all features, so that a stream can serve the model whatever it served
+    before. `training` holds settings and split, `data_versions` the versions of the tables that were read, `metrics`
     a document per window ("validation", "test"): all plain JSON values. Raises BundleError where the encoder has a
     table for no feature of the contract.
     """
@@ -41,6 +43,7 @@ class ModelBundle:
     calibrator: Calibrator
     policy: Policy
     encoder: TargetEncoder = field(default_factory=TargetEncoder, repr=False)
+    catalogue: Catalogue | None = field(default=None, repr=False)
     reasons: ReasonBook = field(default_factory=ReasonBook, repr=False)
     training: Mapping[str, Any] = field(default_factory=dict, repr=False)
     data_versions: Mapping[str, int | str] = field(default_factory=dict)
@@ -64,6 +67,7 @@ class ModelBundle:
             raise BundleError(f"Unknown booster {self.booster_kind!r}; known are {sorted(BOOSTER_FILES)}.")
         documents = {
             "calibrator.json": self.calibrator.to_dict(),
+            "catalogue.json": self.catalogue.to_dict() if self.catalogue else {},
             "contract.json": {
                 "contract_digest": self.contract_digest,
                 "feature_names": list(self.feature_names),
@@ -100,6 +104,7 @@ class ModelBundle:
                 calibrator=calibrator_from_dict(documents["calibrator.json"]),
                 policy=Policy.from_dict(documents["policy.json"]),
                 encoder=TargetEncoder.from_dict(documents["encoders.json"]),
+                catalogue=_catalogue(documents["catalogue.json"]),
                 reasons=ReasonBook.from_dict(documents["reasons.json"]),
                 training=training["training"],
                 data_versions=training["data_versions"],
@@ -149,3 +154,12 @@ class ModelBundle:
     def with_policy(self, policy: Policy) -> ModelBundle:
         """The same model under another policy: another bundle with another digest."""
         return replace(self, policy=policy)
+
+
+def _catalogue(document: Mapping[str, Any]) -> Catalogue | None:
+    try:
+        return Catalogue.from_dict(document) if document else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"catalogue.json of the model bundle cannot be read: {error!r}. Train and register again."
+        ) from error

@@ -18,6 +18,7 @@ FORMAT: Final = 2
 """Raised whenever the files of a bundle change their meaning."""
 DOCUMENTS: Final = (
     "calibrator.json",
+    "catalogue.json",
     "contract.json",
     "encoders.json",
     "metrics.json",

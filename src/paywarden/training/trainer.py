@@ -14,6 +14,7 @@ from paywarden.evaluation.labels import known_compromised
 from paywarden.evaluation.metrics import Metrics, evaluate
 from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, Window
+from paywarden.features.catalogue import Catalogue
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.calibration import Calibrator
 from paywarden.scoring.encoding import TargetEncoder
@@ -76,12 +77,14 @@ def train(
     *,
     data_versions: Mapping[str, int | str] | None = None,
     reasons: ReasonBook | None = None,
+    catalogue: Catalogue | None = None,
 ) -> TrainingResult:
     """A model trained, calibrated and measured on the windows of the split; equal arguments give an equal bundle.
 
     Training sees the labels received by `split.train_cutoff`, validation those by `split.validation_cutoff`, test those
-    by `dataset.as_of`. `data_versions` names the tables' versions, `reasons` the words for alerts; both go into the
-    bundle. Raises DataError where a window has too few frauds or genuine transactions.
+    by `dataset.as_of`. `data_versions` names the tables' versions, `reasons` the words for alerts, `catalogue` what
+    gave the features; all go into the bundle. Raises DataError where a window has too few frauds or genuine
+    transactions.
     """
     settings = settings or TrainingSettings()
     days = settings.compromised_days
@@ -109,6 +112,7 @@ def train(
         calibrator=calibrator,
         policy=policy,
         encoder=encoder,
+        catalogue=catalogue,
         reasons=reasons or ReasonBook(),
         training=_provenance(dataset, split, settings, fitted, windows),
         data_versions=dict(data_versions or {}),
