@@ -72,6 +72,21 @@ class RedisServer:
         with self._translated():
             self._client.hsetnx(key, field, str(value))
 
+    def set(self, key: str, field: str, value: str) -> None:
+        """Set a field of a hash."""
+        with self._translated():
+            self._client.hset(key, field, value)
+
+    def names(self, pattern: str) -> list[bytes]:
+        """The keys of all servers that match a pattern of Redis's; braces in it stand for themselves."""
+        with self._translated():
+            return sorted(set(self._client.scan_iter(match=pattern, count=_RUN)))
+
+    def unlink(self, key: bytes) -> None:
+        """Remove a key; its memory is freed beside the server's other work."""
+        with self._translated():
+            self._client.unlink(key)
+
     def scan(self, key: str) -> Iterator[dict[bytes, bytes]]:
         """A large hash in pieces of about a thousand fields; a field may come twice."""
         cursor = 0
