@@ -84,10 +84,7 @@ def _rounds(directory: Path, connection: KafkaConnection, files: dict[str, bytes
     stream = SparkStream(
         session=session,
         kafka_options=connection.spark_options(),
-        parse=ParseStep(SCHEMA, CurrencyTable("EUR"), DEFAULT_LIMITS, "labels", SHARDS, CATALOGUE.inputs),
-        catalogue=CATALOGUE,
-        open_store=recipe,
-        lease=lease,
+        parse=ParseStep(SCHEMA, CurrencyTable("EUR"), DEFAULT_LIMITS, "labels", SHARDS),
         transactions_topic="transactions",
         outputs=OutputTopics("predictions", "alerts", "outcomes", "dead"),
         checkpoint=directory / "checkpoint",
@@ -105,7 +102,7 @@ def _rounds(directory: Path, connection: KafkaConnection, files: dict[str, bytes
         store.begin_batch(lease, manifest.tag)
         taken = {
             "passthrough": timed(copied.option("topic", "passthrough").save),
-            "stream": timed(lambda r=records, m=manifest: stream.execute(r, m, files)),
+            "stream": timed(lambda r=records, m=manifest: stream.execute(r, m, files, CATALOGUE, recipe, lease)),
         }
         for name, timing in taken.items() if number else ():  # the first round compiles
             timings[name].append(timing)

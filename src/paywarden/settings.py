@@ -177,8 +177,9 @@ class EventSettings(_Section):
 
 
 class FeatureSettings(_Section):
-    """How features see time."""
+    """Which features are computed for new models, and how they see time."""
 
+    catalogue: str = Field(default="full", description="full, core, or the path of a YAML file that adds and removes")
     timezone: str = Field(default="UTC", description="in which hours, nights and weekdays are counted")
     holidays: str = Field(default="ECB", description="a country such as FR, or a market such as ECB (the euro's)")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from paywarden.adapters.kafka.admin import end_offsets, ensure_topics, ping
 from paywarden.adapters.kafka.connection import KafkaConnection
+from paywarden.adapters.kafka.consumer import RECORD_SCHEMA
 from paywarden.adapters.kafka.consumer import tail as tail_topics
 from paywarden.adapters.kafka.producer import KafkaEventProducer
 from paywarden.adapters.kafka.source import KafkaSource
@@ -26,8 +27,8 @@ from paywarden.adapters.local.manifest_files import ManifestFiles
 from paywarden.adapters.local.process import ChildProcess
 from paywarden.adapters.local.servers import LocalServers
 from paywarden.adapters.mlflow.registry import MlflowRegistry
-from paywarden.adapters.state.lmdb_store import open_lmdb
-from paywarden.adapters.state.redis_store import open_redis
+from paywarden.adapters.state.lmdb_epochs import LmdbEpochs
+from paywarden.adapters.state.redis_epochs import RedisEpochs
 from paywarden.clock import system_clock
 from paywarden.errors import ConfigurationError
 from paywarden.events.currency import CurrencyTable, DatedRate
@@ -37,16 +38,20 @@ from paywarden.events.mapping import Mapping
 from paywarden.events.schema import EventSchema
 from paywarden.features.calendar import Calendar
 from paywarden.features.catalogue import Catalogue
+from paywarden.features.catalogue_file import find_catalogue
 from paywarden.features.engine import Engine
-from paywarden.features.manifest import BatchManifest, BatchOutcome
-from paywarden.features.state import OpenStore
-from paywarden.features.templates import full_catalogue
+from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.windows import DAY_MS
-from paywarden.jobs.serving import ServingModels
-from paywarden.jobs.state_build import Built, build_state, ranges_of
-from paywarden.jobs.stream import StreamJob, begin_stream
+from paywarden.jobs.archive import valid_rows
+from paywarden.jobs.catch_up import CatchUp, ReadEvents
+from paywarden.jobs.epochs import StateEpochs, TopicOffsets, ends_of, starts_of
+from paywarden.jobs.serving import ServingModels, fit_engine
+from paywarden.jobs.state_build import Built, build_state, cut, ranges_of
+from paywarden.jobs.state_list import ListedState, drop_state, list_states
+from paywarden.jobs.stream import StreamJob
+from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
-from paywarden.jobs.train import History
+from paywarden.jobs.train import read_history
 from paywarden.scoring.encoding import is_code
 from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
 from paywarden.settings import Settings
@@ -85,9 +90,9 @@ def currency_table(settings: Settings) -> CurrencyTable:
 
 
 def catalogue(settings: Settings) -> Catalogue:
-    """The features that the declared entities and fields allow."""
-    calendar = Calendar(settings.features.timezone, settings.features.holidays)
-    return full_catalogue(event_schema(settings), calendar)
+    """The features that new models are trained on, for the declared entities and fields."""
+    features = settings.features
+    return find_catalogue(features.catalogue, event_schema(settings), Calendar(features.timezone, features.holidays))
 
 
 def kafka(settings: Settings) -> KafkaConnection:
@@ -130,16 +135,16 @@ def archive_columns(settings: Settings) -> dict[str, Callable[[pa.Table], pa.Tab
     }
 
 
-def open_store(settings: Settings) -> OpenStore:
-    """The recipe that opens the online state in any process."""
+def state_epochs(settings: Settings) -> StateEpochs:
+    """The online states of all layouts."""
     state = settings.state
     if state.backend == "lmdb":
-        return open_lmdb(state.path, state.shards)
+        return LmdbEpochs(state.path, state.shards)
     if state.redis_url is None:
         raise ConfigurationError(
             "state.backend is redis, but state.redis_url is not set; set it to redis://host:port/0"
         )
-    return open_redis(state.redis_url.get_secret_value(), "paywarden", state.shards)
+    return RedisEpochs(state.redis_url.get_secret_value(), "paywarden", state.shards)
 
 
 def manifests(settings: Settings) -> ManifestFiles:
@@ -158,9 +163,9 @@ def training_settings(settings: Settings) -> TrainingSettings:
     return TrainingSettings(budget=AlertBudget(policy.alerts_per_day, decline_precision=policy.decline_precision))
 
 
-def serving_models(settings: Settings, engine: Engine, warn: Callable[[str], None]) -> ServingModels:
+def serving_models(settings: Settings, warn: Callable[[str], None]) -> ServingModels:
     """The champion and every model that a manifest names, kept beside the stream's checkpoint."""
-    return ServingModels(registry(settings), engine, stream_directory(settings) / "bundles", warn)
+    return ServingModels(registry(settings), event_schema(settings), stream_directory(settings) / "bundles", warn)
 
 
 def stream_directory(settings: Settings) -> Path:
@@ -181,7 +186,12 @@ def lag_of(settings: Settings) -> LagOf:
 
 @contextmanager
 def stream(
-    settings: Settings, report: Report, warn: Callable[[str], None], *, takeover: bool = False
+    settings: Settings,
+    report: Report,
+    warn: Callable[[str], None],
+    say: Callable[[str], None],
+    *,
+    takeover: bool = False,
 ) -> Iterator[RunningStream]:
     """A running stream; leaving the context stops Spark and gives the lease back."""
     # Spark is imported only by what runs it: every other command starts in half the time.
@@ -190,68 +200,84 @@ def stream(
     from paywarden.adapters.spark.session import spark_session
     from paywarden.adapters.spark.stream import SparkStream
 
-    engine, topics, connection = Engine(catalogue(settings)), settings.kafka.topics, kafka(settings)
-    models = serving_models(settings, engine, warn)
-    models.champion()
-    store = open_store(settings)()
-    source = kafka_source(settings)
-    directory = stream_directory(settings)
-    identity, lease = begin_stream(
-        directory / "identity.json",
-        store,
-        engine.digest,
-        manifests(settings),
-        lambda: source.earliest_offsets([topics.transactions, topics.labels]),
-        takeover=takeover,
-    )
-    session = None
-    try:
+    topics, connection, directory = settings.kafka.topics, kafka(settings), stream_directory(settings)
+    models, epochs, source = serving_models(settings, warn), state_epochs(settings), kafka_source(settings)
+
+    def earliest() -> TopicOffsets:
+        return source.earliest_offsets([topics.transactions, topics.labels])
+
+    path = _identity_path(settings)
+    identity, state = begin_stream(path, epochs, models.champion, manifests(settings), earliest, takeover=takeover)
+    with ExitStack() as cleanup:
+        held = cleanup.enter_context(ExitStack())
+        held.callback(state.close)
         session = spark_session(
             "paywarden",
             ivy.ensure_jars(ivy.SPARK_KAFKA, settings.cache_dir),
             master=settings.stream.master,
             options=settings.stream.spark_options,
         )
-        with kafka_sink(settings) as sink:
-            job = StreamJob(
-                engine=engine,
-                stream_epoch=identity.stream_epoch,
-                store=store,
-                lease=lease,
-                manifests=manifests(settings),
-                models=models,
-                publish=_ManifestPublisher(sink, topics.manifests),
-                report=report,
-                clock=system_clock,
-            )
-            query = SparkStream(
-                session=session,
-                kafka_options=connection.spark_options(),
-                parse=ParseStep(
-                    event_schema(settings),
-                    currency_table(settings),
-                    DEFAULT_LIMITS,
-                    topics.labels,
-                    store.shards,
-                    engine.catalogue.inputs,
-                ),
-                catalogue=engine.catalogue,
-                open_store=open_store(settings),
-                lease=lease,
-                transactions_topic=topics.transactions,
-                outputs=OutputTopics(topics.predictions, topics.alerts, topics.outcomes, topics.dead_letters),
-                checkpoint=directory / "checkpoint",
-                clock=system_clock,
-                max_offsets_per_batch=settings.stream.max_offsets_per_batch,
-                trigger_seconds=settings.stream.trigger_interval_seconds,
-            ).start(identity.starting, job)
-            yield query
-            query.finish()
-    finally:
-        if session is not None:
-            session.stop()
-        store.release(lease)
-        store.close()
+        cleanup.callback(session.stop)
+        publish = _ManifestPublisher(cleanup.enter_context(kafka_sink(settings)), topics.manifests)
+        job = StreamJob(
+            path,
+            identity,
+            state,
+            manifests=manifests(settings),
+            models=models,
+            catch_up=CatchUp(
+                epochs,
+                manifests(settings),
+                events_between(settings),
+                earliest,
+                publish,
+                say,
+                # More than a batch, or it would never get to where the stream is.
+                piece_records=2 * (settings.stream.max_offsets_per_batch or _PIECE_RECORDS),
+            ),
+            publish=publish,
+            report=report,
+            warn=warn,
+            say=say,
+            clock=system_clock,
+        )
+        held.pop_all()
+        held.callback(job.close)
+        query = SparkStream(
+            session=session,
+            kafka_options=connection.spark_options(),
+            parse=ParseStep(
+                event_schema(settings), currency_table(settings), DEFAULT_LIMITS, topics.labels, settings.state.shards
+            ),
+            transactions_topic=topics.transactions,
+            outputs=OutputTopics(topics.predictions, topics.alerts, topics.outcomes, topics.dead_letters),
+            checkpoint=directory / "checkpoint",
+            clock=system_clock,
+            max_offsets_per_batch=settings.stream.max_offsets_per_batch,
+            trigger_seconds=settings.stream.trigger_interval_seconds,
+        ).start(identity.starting, job)
+        yield query
+        query.finish()
+
+
+_PIECE_RECORDS = 100_000
+"""Half of what is caught up at a time where batches have no bound."""
+
+
+def events_between(settings: Settings) -> ReadEvents:
+    """The valid transactions and labels between Kafka offsets, as the lake would hold them."""
+    topics, columns, source = settings.kafka.topics, archive_columns(settings), kafka_source(settings)
+
+    def read(topic: str, ranges: Sequence[OffsetRange]) -> pa.Table:
+        spans = [span for span in ranges if span.topic == topic]
+        start, end = starts_of(spans), ends_of(spans)
+        found = list(source.read(start, end)) if start != end else []
+        # Cut to the ranges: a partition that was added to the topic just now is in none of them.
+        return cut(
+            valid_rows(columns[topic](pa.concat_tables([RECORD_SCHEMA.empty_table(), *found]))), end.get(topic, {})
+        )
+
+    return lambda ranges: (read(topics.transactions, ranges), read(topics.labels, ranges))
 
 
 class _ManifestPublisher:
@@ -286,18 +312,56 @@ def mapped_data(settings: Settings, file: Path, mapping: str) -> MappedData:
     )
 
 
-def rebuild_state(settings: Settings, history: History, *, takeover: bool = False) -> Built:
-    """The online state made anew from the lake's history, as a new stream epoch; the store is closed again."""
+def build_online_state(
+    settings: Settings,
+    features: Catalogue,
+    *,
+    takeover: bool = False,
+    say: Callable[[str], None] = lambda _text: None,
+) -> Built:
+    """The online state of a catalogue, made from the lake as a new stream epoch, beside those of other layouts."""
     topics, stored = settings.kafka.topics, lake(settings)
-    engine, store = Engine(catalogue(settings)), open_store(settings)()
-    # Whatever layout the store holds is what is being replaced.
-    lease = store.acquire(uuid.uuid4().hex, store.layout_digest() or engine.digest, takeover=takeover)
+    # Before the rows: what an archive adds meanwhile is beyond these offsets, and left to the stream.
     ends = {t: stored.next_offsets(t, settings.kafka.partitions) for t in (topics.transactions, topics.labels)}
-    built = build_state(
-        store, lease, manifests(settings), engine, history.transactions, history.labels, ranges_of(ends)
+    history = read_history(stored, topics.transactions, topics.labels)
+    history = replace(
+        history,
+        transactions=cut(history.transactions, ends[topics.transactions]),
+        labels=cut(history.labels, ends[topics.labels]),
     )
-    store.close()
-    return built
+    return build_state(
+        state_epochs(settings),
+        manifests(settings),
+        Engine(features),
+        history,
+        ranges_of(ends),
+        uuid.uuid4().hex,
+        takeover=takeover,
+        say=say,
+    )
+
+
+def catalogue_of_model(settings: Settings, reference: str) -> Catalogue:
+    """The catalogue that a registered version, or the one under an alias, carries."""
+    return fit_engine(registry(settings).get(reference), event_schema(settings)).catalogue
+
+
+def list_online_states(settings: Settings) -> list[ListedState]:
+    """Every online state, the live one first."""
+    return list_states(state_epochs(settings), manifests(settings), _identity(settings))
+
+
+def drop_online_state(settings: Settings, layout: str, *, takeover: bool = False) -> str:
+    """Remove the online state whose layout begins so; its layout."""
+    return drop_state(state_epochs(settings), _identity(settings), layout, uuid.uuid4().hex, takeover=takeover)
+
+
+def _identity(settings: Settings) -> StreamIdentity | None:
+    return StreamIdentity.load(_identity_path(settings))
+
+
+def _identity_path(settings: Settings) -> Path:
+    return stream_directory(settings) / "identity.json"
 
 
 def tail(settings: Settings, topic: str) -> Iterator[pa.Table]:
@@ -356,13 +420,11 @@ def _lake(settings: Settings) -> str:
 
 
 def _state(settings: Settings) -> str:
-    if settings.state.backend == "lmdb" and not settings.state.path.exists():
-        return f"{settings.state.path}: none yet; `paywarden state build` or the stream makes it"
-    store = open_store(settings)()
-    try:
-        return f"{settings.state.backend}, newest batch {store.current()}"
-    finally:
-        store.close()
+    found = state_epochs(settings).layouts()
+    where = str(settings.state.path) if settings.state.backend == "lmdb" else "redis"
+    if not found:
+        return f"{where}: none yet; `paywarden state build` or the stream makes it"
+    return f"{where}: {len(found)} state(s), of layout {', '.join(layout[:16] for layout in found)}"
 
 
 def _registry(settings: Settings) -> str:

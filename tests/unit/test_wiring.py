@@ -61,9 +61,9 @@ def test_every_topic_but_alerts_is_archived():
     assert set(wiring.archive_columns(settings)) == set(topics.model_dump().values()) - {topics.alerts}
 
 
-def test_the_default_state_is_lmdb(tmp_path):
+def test_the_default_states_are_lmdb(tmp_path):
     settings = load_settings(state={"path": tmp_path / "state", "shards": 2})
-    store = wiring.open_store(settings)()
+    store = wiring.state_epochs(settings).recipe("a" * 64)()
     assert isinstance(store, LmdbStateStore)
     assert store.shards == 2
     store.close()
@@ -71,7 +71,17 @@ def test_the_default_state_is_lmdb(tmp_path):
 
 def test_redis_needs_its_address():
     with pytest.raises(ConfigurationError, match=r"state\.redis_url"):
-        wiring.open_store(load_settings(state={"backend": "redis"}))
+        wiring.state_epochs(load_settings(state={"backend": "redis"}))
+
+
+def test_the_catalogue_of_new_models_is_a_setting(tmp_path):
+    path = tmp_path / "features.yaml"
+    path.write_text("base: core\nadd: [{entity: card, aggregation: count, window: 2h, tile: 20m}]")
+    core = wiring.catalogue(load_settings(features={"catalogue": "core"}))
+    added = wiring.catalogue(load_settings(features={"catalogue": str(path)}))
+    assert set(added.names) - set(core.names) == {"card_count_2h"}
+    with pytest.raises(ConfigurationError, match="no catalogue 'cor'"):
+        wiring.catalogue(load_settings(features={"catalogue": "cor"}))
 
 
 PASSWORD = {"sasl_password": "hush"}

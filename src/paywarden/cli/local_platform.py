@@ -115,7 +115,7 @@ class LocalPlatform:
 
     def build_state(self) -> None:
         """Make the online state from the lake."""
-        wiring.rebuild_state(self.settings, self.history())
+        wiring.build_online_state(self.settings, self.catalogue, say=self._say)
 
     def start_stream(self) -> None:
         """The stream is running, as `paywarden stream run` in a process of its own."""
@@ -145,13 +145,12 @@ class LocalPlatform:
     def served(self) -> Served:
         """Everything the stream sent, and its manifests."""
         topics, source = self.settings.kafka.topics, wiring.kafka_source(self.settings, headers=True)
-        epoch = wiring.manifests(self.settings).latest_epoch()
         predictions = source.read_all(topics.predictions)["value"].to_pylist()
         return Served(
             decisions=decode_decisions(predictions, self._schema),
             outcomes=decode_outcomes(source.read_all(topics.outcomes)["value"].to_pylist()),
             dead_letters=dead_letter_origins(source.read_all(topics.dead_letters)),
-            manifests=wiring.manifests(self.settings).of_epoch(epoch),
+            manifests=wiring.manifests(self.settings).all(),
         )
 
     def history(self) -> History:

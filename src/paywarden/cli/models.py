@@ -33,13 +33,15 @@ def show(version: Annotated[str, typer.Argument(help="A version or an alias.")] 
 
     Example: [bold]paywarden models show champion[/]
     """
-    bundle = wiring.registry(settings_of()).get(version)
+    settings = settings_of()
+    bundle = wiring.registry(settings).get(version)
     out.print_json(
         data={
             "digest": bundle.digest,
             "features": list(bundle.feature_names),
             "feature_contract": bundle.contract_digest,
             "state_layout": bundle.state_layout_digest,
+            "state_built": bundle.state_layout_digest in wiring.state_epochs(settings).layouts(),
             "policy": bundle.policy.to_dict(),
             "data_versions": dict(bundle.data_versions),
             "training": dict(bundle.training),
@@ -54,6 +56,9 @@ def promote(
     alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
 ) -> None:
     """Point an alias at a version; a running stream takes a new champion up between two micro-batches.
+
+    A champion whose features need a state that is not there yet waits for `paywarden state build --model VERSION`; the
+    former one goes on meanwhile. To go back, promote the former version: its state was kept.
 
     Example: [bold]paywarden models promote 3[/]
     """

@@ -34,7 +34,8 @@ def run(
     """Run the stream until SIGTERM or Ctrl-C; the micro-batch under way is finished first.
 
     It starts where its checkpoint stands; a new one where the state build ended, else at Kafka's beginning. The
-    champion is looked up between micro-batches. A line a batch says rows, speed, latency, lag and alerts.
+    champion is looked up between micro-batches; one that needs another state is taken up once `paywarden state build`
+    has made it. A line a batch says rows, speed, latency, lag and alerts.
 
     Example: [bold]paywarden stream run --max-offsets 20000[/]
     """
@@ -47,7 +48,7 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     progress = _Progress(wiring.lag_of(settings), wiring.stream_directory(settings) / "progress.jsonl")
-    with wiring.stream(settings, progress, warn=_warn, takeover=takeover) as running:
+    with wiring.stream(settings, progress, warn=_warn, say=_say, takeover=takeover) as running:
         err.print(READY)
         while not stop.is_set() and not running.failed:
             stop.wait(_POLL_SECONDS)
@@ -57,7 +58,11 @@ def run(
 
 
 def _warn(text: str) -> None:
-    err.print(f"[yellow]warning[/]: {escape(text)}", highlight=False)
+    err.print(f"[yellow]warning[/]: {escape(text)}", highlight=False, soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    err.print(escape(text), highlight=False, soft_wrap=True)
 
 
 class _Progress:

@@ -17,6 +17,10 @@ def train(
     lake: Annotated[str | None, typer.Option(help="The lake's path or s3:// URL.")] = None,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
     label_delay_days: Annotated[float, typer.Option(help="After how many days an unlabelled payment is genuine.")] = 7,
+    catalogue: Annotated[
+        str | None,
+        typer.Option(help="Features: full, core or a YAML file [default: the settings' features.catalogue]."),
+    ] = None,
     train_days: Annotated[int | None, typer.Option(help="Train on the last so many days [default: all].")] = None,
     alias: Annotated[str, typer.Option(help="The alias to give the new version; empty for none.")] = "champion",
 ) -> None:
@@ -26,17 +30,18 @@ def train(
 
     Example: [bold]paywarden train --label-delay-days 7 --alias challenger[/]
     """
-    settings = settings_of(lake__path=lake, mlflow__tracking_uri=tracking_uri)
+    settings = settings_of(lake__path=lake, mlflow__tracking_uri=tracking_uri, features__catalogue=catalogue)
+    features = wiring.catalogue(settings)
     history = read_history(wiring.lake(settings), settings.kafka.topics.transactions, settings.kafka.topics.labels)
     trained = train_and_register(
         history,
-        wiring.catalogue(settings),
+        features,
         wiring.registry(settings),
         wiring.training_settings(settings),
         label_delay_days=label_delay_days,
         train_days=train_days,
         alias=alias or None,
-        reasons=wiring.reasons(wiring.catalogue(settings)),
+        reasons=wiring.reasons(features),
         say=lambda text: err.print(text, highlight=False),
     )
     out.print(metrics_table(trained.result.test, f"version {trained.version} on its test window"))

@@ -33,7 +33,11 @@ class OffsetRange:
 
 @dataclass(frozen=True)
 class BatchManifest:
-    """Everything that decides what a batch gives. ``batch`` 0 is the state build, which decides nothing."""
+    """Everything that decides what a batch gives.
+
+    ``batch`` 0 is a state build or a piece of its catching up, neither of which decides anything. ``from_empty`` says
+    that the state held nothing before it.
+    """
 
     stream_epoch: int
     batch: int
@@ -42,6 +46,7 @@ class BatchManifest:
     bundle_version: str | None = None
     bundle_digest: str | None = None
     policy_digest: str | None = None
+    from_empty: bool = False
 
     @property
     def tag(self) -> BatchTag:

@@ -162,14 +162,13 @@ def _figures(platform: Platform, source: DemoSource, trained: Trained) -> dict[s
         replayed = replayed_decisions(
             history.transactions,
             history.labels,
-            platform.catalogue,
             served.manifests,
             platform.scorer_of,
             honour_manifests=honour,
         )
         report[name] = {
             **scorecard(replayed, source.truth, card, threshold).to_dict(),
-            "parity": compare(once, replayed, bundle.feature_names).to_dict(),
+            "parity": compare(once, replayed, {bundle.digest: bundle.feature_names}).to_dict(),
         }
     return report
 

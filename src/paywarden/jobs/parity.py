@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.errors import ContractMismatch
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.events import Verdict
 from paywarden.features.manifest import BatchManifest, batch_numbers
-from paywarden.features.replay import replay
+from paywarden.features.replay import Replay, replay
+from paywarden.jobs.epochs import lineages
 from paywarden.scoring.policy import DECISIONS
 from paywarden.scoring.scorer import Scorer
 
 _COORDINATES = ("topic", "partition", "offset")
-_COLUMNS = {"raw_score": pa.float64(), "score": pa.float64(), "decision": pa.string(), "vector": pa.list_(pa.float32())}
+_COLUMNS = {
+    "raw_score": pa.float64(),
+    "score": pa.float64(),
+    "decision": pa.string(),
+    "bundle_digest": pa.string(),
+    "vector": pa.list_(pa.float32()),
+}
 SCORE_TOLERANCE = 1e-6
 
 
@@ -52,33 +62,71 @@ class Parity:
 def replayed_decisions(
     transactions: pa.Table,
     labels: pa.Table,
-    catalogue: Catalogue,
     manifests: Sequence[BatchManifest],
     scorer_of: Callable[[str], Scorer],
     *,
     honour_manifests: bool = True,
 ) -> pa.Table:
-    """What a replay of the whole history decides for the transactions that the stream served.
+    """What replays of the whole history decide for the transactions that the stream served.
 
-    ``transactions`` and ``labels`` have their Kafka coordinates. What a manifest without a bundle covers (the state
-    build) is folded and not decided; ``scorer_of(digest)`` gives the model of a manifest. Without
-    ``honour_manifests`` events fold by arrival only. Columns: those of ``transactions``, ``raw_score``, ``score``,
-    ``decision`` and ``vector``.
+    ``transactions`` and ``labels`` have their Kafka coordinates. ``scorer_of(digest)`` gives the model of a manifest,
+    whose bundle carries its catalogue; each state is replayed by the manifests that made it, over all its stream
+    epochs. What a manifest without a bundle covers (a state build, a piece of its catching up) is folded and not
+    decided. Without ``honour_manifests`` events fold by arrival only. Columns: those of ``transactions``,
+    ``raw_score``, ``score``, ``decision``, ``bundle_digest`` and ``vector``.
     """
-    replayed = replay(transactions, labels, catalogue, manifests if honour_manifests else ())
-    batches = batch_numbers(transactions, manifests)
     parts = []
-    for digest in sorted({m.bundle_digest for m in manifests if m.bundle_digest}):
-        of_model = np.isin(batches, [m.batch for m in manifests if m.bundle_digest == digest])
-        rows = np.flatnonzero(of_model & (replayed.verdicts == Verdict.SCORED))
-        scorer = scorer_of(digest)
-        vectors = np.ascontiguousarray(replayed.features[rows][:, catalogue.columns(scorer.bundle.feature_names)])
-        parts.append(_decided(transactions.take(pa.array(rows)), vectors, scorer))
+    for lineage in lineages(manifests):
+        batches = batch_numbers(transactions, lineage)
+        replays: dict[Catalogue, Replay] = {}
+        for digest in sorted({m.bundle_digest for m in lineage if m.bundle_digest}):
+            scorer = scorer_of(digest)
+            catalogue = _catalogue_of(scorer)
+            if catalogue not in replays:
+                replays[catalogue] = replay(transactions, labels, catalogue, lineage if honour_manifests else ())
+            replayed = replays[catalogue]
+            of_model = np.isin(batches, [m.batch for m in lineage if m.bundle_digest == digest])
+            rows = np.flatnonzero(of_model & (replayed.verdicts == Verdict.SCORED))
+            vectors = np.ascontiguousarray(replayed.features[rows][:, catalogue.columns(scorer.bundle.feature_names)])
+            parts.append(_decided(transactions.take(pa.array(rows)), vectors, scorer))
     return pa.concat_tables(parts) if parts else _undecided(transactions.schema)
 
 
-def compare(served: pa.Table, replayed: pa.Table, feature_names: Sequence[str]) -> Parity:
-    """Hold served decisions (decoded, each once) against :func:`replayed_decisions`, by Kafka coordinates."""
+def _catalogue_of(scorer: Scorer) -> Catalogue:
+    if scorer.bundle.catalogue is None:
+        raise ContractMismatch("the model bundle carries no catalogue of features, so it cannot be replayed")
+    return scorer.bundle.catalogue
+
+
+def compare(served: pa.Table, replayed: pa.Table, feature_names: Mapping[str, Sequence[str]]) -> Parity:
+    """Hold served decisions (decoded, each once) against :func:`replayed_decisions`, by model and Kafka coordinates.
+
+    ``feature_names`` are those of each model, by the digest of its bundle; what another model served is unexpected.
+    """
+    parts = [
+        _compare_one(_of_bundle(served, digest), _of_bundle(replayed, digest), names)
+        for digest, names in feature_names.items()
+    ]
+    compared = sum(part.compared for part in parts)
+    differing: Counter[str] = Counter()
+    for part in parts:
+        differing.update(part.features_differing)
+    return Parity(
+        compared=compared,
+        missing=replayed.num_rows - compared,
+        unexpected=served.num_rows - compared,
+        vectors_differing=sum(part.vectors_differing for part in parts),
+        largest_score_difference=float(np.max([part.largest_score_difference for part in parts], initial=0.0)),
+        features_differing=dict(differing),
+    )
+
+
+def _of_bundle(table: pa.Table, digest: str) -> pa.Table:
+    return table.filter(pc.equal(table["bundle_digest"], digest))
+
+
+def _compare_one(served: pa.Table, replayed: pa.Table, feature_names: Sequence[str]) -> Parity:
+    """One model's decisions."""
     places = {place: row for row, place in enumerate(_places(served))}
     found = np.array([places.get(place, -1) for place in _places(replayed)], dtype=np.int64)
     both = found >= 0
@@ -104,6 +152,7 @@ def _decided(transactions: pa.Table, vectors: NDArray[np.float32], scorer: Score
         "raw_score": pa.array(scores.raw),
         "score": pa.array(scores.score),
         "decision": pa.array(np.array(DECISIONS)[scores.decision]),
+        "bundle_digest": pa.array([scorer.bundle.digest] * len(vectors), pa.string()),
         "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), width).cast(_COLUMNS["vector"]),
     }
     for name, values in columns.items():

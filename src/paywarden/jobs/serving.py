@@ -1,13 +1,17 @@
-"""Which model serves: the champion, verified and fit for this catalogue, kept until a better one is fit too."""
+"""Which model serves: the champion, verified, kept until a better one is fit too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from paywarden.errors import BundleError, RegistryError
+from paywarden.errors import BundleError, ContractMismatch, RegistryError
+from paywarden.events.schema import EventSchema
+from paywarden.features.catalogue import Catalogue
+from paywarden.features.catalogue_file import lacking
 from paywarden.features.engine import Engine
 from paywarden.scoring.bundle import ModelBundle
 
@@ -24,28 +28,29 @@ class Registry(Protocol):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A registered version and its bundle."""
+    """A registered version, its bundle, and the engine of the catalogue that it carries."""
 
     version: str
     bundle: ModelBundle
+    engine: Engine
 
 
 class ServingModels:
-    """The champion between micro-batches, and any model that a manifest names.
+    """The champion between micro-batches, and any model that a manifest names, for data of ``schema``.
 
     Bundles are kept by digest under ``cache``, so that a retry finds its model even when the registry is away.
     """
 
-    def __init__(self, registry: Registry, engine: Engine, cache: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, registry: Registry, schema: EventSchema, cache: Path, warn: Callable[[str], None]) -> None:
         self._registry = registry
-        self._engine = engine
+        self._schema = schema
         self._cache = cache
         self._warn = warn
         self._served: ServedModel | None = None
         self._refused: str | None = None
 
     def champion(self) -> ServedModel:
-        """The registry's champion; the one already served where the new one is unfit or the registry is away.
+        """The registry's champion; the last one where the new one is unfit or the registry is away.
 
         Raises RegistryError, BundleError or ContractMismatch while there is none to go on with.
         """
@@ -72,8 +77,32 @@ class ServingModels:
             raise BundleError(
                 f"version {version} has digest {bundle.digest[:12]}, expected {digest[:12]}; register the model again"
             )
-        contract = self._engine.catalogue.contract(bundle.feature_names)
-        bundle.require_contract(contract.digest, self._engine.digest)
+        engine = fit_engine(bundle, self._schema)
         if not kept.exists():
             bundle.save(kept)
-        return ServedModel(version, bundle)
+        return ServedModel(version, bundle, engine)
+
+
+def fit_engine(bundle: ModelBundle, schema: EventSchema) -> Engine:
+    """The engine that computes the bundle's features.
+
+    Raises ContractMismatch where the data lack what it reads, or where this version of Paywarden computes its features
+    or lays out its state in another way.
+    """
+    if bundle.catalogue is None:
+        raise ContractMismatch("the model bundle carries no catalogue of features; train and register it again")
+    missing = lacking(bundle.catalogue, schema)
+    if missing:
+        raise ContractMismatch(
+            f"the model reads {', '.join(missing)}, which the data here do not have; declare it in the section events "
+            "of the settings, or train a model on these data"
+        )
+    engine = engine_of(bundle.catalogue)
+    bundle.require_contract(bundle.catalogue.contract(bundle.feature_names).digest, engine.digest)
+    return engine
+
+
+@lru_cache(maxsize=8)
+def engine_of(catalogue: Catalogue) -> Engine:
+    """The engine of a catalogue, made once."""
+    return Engine(catalogue)

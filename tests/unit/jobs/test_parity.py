@@ -1,19 +1,24 @@
+import dataclasses
 import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from paywarden.errors import ContractMismatch
 from paywarden.features.manifest import BatchManifest, OffsetRange
+from paywarden.features.replay import replay
 from paywarden.jobs.parity import SCORE_TOLERANCE, compare, replayed_decisions
 from paywarden.scoring.scorer import Scorer
 from paywarden.simulation.world import World
 
 NAMES = ("a", "b", "c")
+MODELS = {"m": NAMES}
 VECTORS = np.array([[1, np.nan, 3], [4, 5, 6], [np.nan] * 3, [-0.0, 1e-30, 2]], dtype=np.float32)
 
 
-def served(vectors=VECTORS, scores=(0.1, 0.2, 0.3, 0.4), offsets=(0, 1, 2, 3), partition=0, as_null=False):
+def served(vectors=VECTORS, scores=(0.1, 0.2, 0.3, 0.4), offsets=(0, 1, 2, 3), partition=0, as_null=False, model="m"):
     rows = [[None if as_null and np.isnan(v) else float(v) for v in row] for row in vectors]
     return pa.table(
         {
@@ -21,6 +26,7 @@ def served(vectors=VECTORS, scores=(0.1, 0.2, 0.3, 0.4), offsets=(0, 1, 2, 3), p
             "partition": pa.array([partition] * len(offsets), pa.int32()),
             "offset": pa.array(offsets, pa.int64()),
             "score": pa.array(scores, pa.float64()),
+            "bundle_digest": pa.array([model] * len(offsets), pa.string()),
             "vector": pa.array(rows, pa.list_(pa.float32())),
         }
     )
@@ -29,7 +35,7 @@ def served(vectors=VECTORS, scores=(0.1, 0.2, 0.3, 0.4), offsets=(0, 1, 2, 3), p
 class TestCompare:
     def test_equal_decisions_are_exact_in_any_order(self):
         shuffled = served().take([2, 0, 3, 1])
-        found = compare(shuffled, served(), NAMES)
+        found = compare(shuffled, served(), MODELS)
         assert found.exact
         assert found.to_dict() == {
             "compared": 4,
@@ -45,7 +51,7 @@ class TestCompare:
     def test_one_bit_of_one_vector_is_found(self, row, column):
         other = VECTORS.copy()
         other[row, column] = np.nextafter(other[row, column], np.float32(np.inf))
-        found = compare(served(other), served(), NAMES)
+        found = compare(served(other), served(), MODELS)
         assert found.vectors_differing == 1
         assert found.features_differing == {NAMES[column]: 1}
         assert not found.exact
@@ -53,42 +59,57 @@ class TestCompare:
     def test_a_sign_of_zero_is_a_bit(self):
         other = VECTORS.copy()
         other[3, 0] = 0.0
-        assert compare(served(other), served(), NAMES).vectors_differing == 1
+        assert compare(served(other), served(), MODELS).vectors_differing == 1
 
     @pytest.mark.parametrize(("row", "column", "value"), [(0, 1, 0.0), (1, 1, np.nan)])
     def test_absent_is_not_a_number(self, row, column, value):
         other = VECTORS.copy()
         other[row, column] = value
-        assert compare(served(other), served(), NAMES).features_differing == {NAMES[column]: 1}
+        assert compare(served(other), served(), MODELS).features_differing == {NAMES[column]: 1}
 
     def test_null_on_the_wire_is_absent(self):
-        assert compare(served(as_null=True), served(), NAMES).exact
+        assert compare(served(as_null=True), served(), MODELS).exact
 
     def test_a_missing_decision_is_found(self):
-        found = compare(served().slice(1), served(), NAMES)
+        found = compare(served().slice(1), served(), MODELS)
         assert (found.compared, found.missing, found.unexpected) == (3, 1, 0)
         assert not found.exact
 
     def test_an_unexpected_decision_is_found(self):
-        found = compare(served(), served().slice(0, 3), NAMES)
+        found = compare(served(), served().slice(0, 3), MODELS)
         assert (found.compared, found.missing, found.unexpected) == (3, 0, 1)
         assert not found.exact
 
     def test_another_partition_is_another_place(self):
-        found = compare(served(partition=1), served(), NAMES)
+        found = compare(served(partition=1), served(), MODELS)
         assert (found.compared, found.missing, found.unexpected) == (0, 4, 4)
 
+    def test_a_decision_of_another_model_is_missing_and_unexpected(self):
+        found = compare(served(model="n"), served(), {**MODELS, "n": NAMES})
+        assert (found.compared, found.missing, found.unexpected) == (0, 4, 4)
+        assert compare(served(model="n"), served().slice(0, 0), MODELS).unexpected == 4
+
+    def test_models_of_other_widths_are_compared_each_by_its_features(self):
+        wide, narrow = served(), served(VECTORS[:, :2].copy(), partition=1, model="n")
+        both = pa.concat_tables([wide, narrow])
+        names = {**MODELS, "n": ("d", "b")}
+        assert compare(both, both, names).exact
+        other = VECTORS[:, :2].copy()
+        other[1] = 9
+        found = compare(both, pa.concat_tables([wide, served(other, partition=1, model="n")]), names)
+        assert (found.compared, found.vectors_differing, found.features_differing) == (8, 1, {"d": 1, "b": 1})
+
     def test_scores_may_differ_by_the_tolerance_only(self):
-        assert compare(served(scores=(0.1, 0.2, 0.3, 0.4 + SCORE_TOLERANCE / 2)), served(), NAMES).exact
-        found = compare(served(scores=(0.1, 0.2, 0.3, 0.4 + 2 * SCORE_TOLERANCE)), served(), NAMES)
+        assert compare(served(scores=(0.1, 0.2, 0.3, 0.4 + SCORE_TOLERANCE / 2)), served(), MODELS).exact
+        found = compare(served(scores=(0.1, 0.2, 0.3, 0.4 + 2 * SCORE_TOLERANCE)), served(), MODELS)
         assert found.largest_score_difference == pytest.approx(2 * SCORE_TOLERANCE)
         assert not found.exact
 
     def test_a_score_that_is_no_number_is_not_exact(self):
-        assert not compare(served(scores=(0.1, 0.2, 0.3, np.nan)), served(), NAMES).exact
+        assert not compare(served(scores=(0.1, 0.2, 0.3, np.nan)), served(), MODELS).exact
 
     def test_it_is_a_json_document(self):
-        document = compare(served().slice(1), served(), NAMES).to_dict()
+        document = compare(served().slice(1), served(), MODELS).to_dict()
         assert json.loads(json.dumps(document)) == document
 
 
@@ -108,12 +129,13 @@ def history():
 
 
 @pytest.fixture(scope="module")
-def manifests(bundle, other_bundle):
+def manifests(bundle, other_bundle, engine):
+    layout = engine.digest
     return [
-        BatchManifest(1, 0, (OffsetRange("t", 0, 0, 10), OffsetRange("l", 0, 0, 1)), "layout"),
-        BatchManifest(1, 1, (OffsetRange("t", 0, 10, 25), OffsetRange("l", 0, 1, 1)), "x", "1", bundle.digest, "p"),
+        BatchManifest(1, 0, (OffsetRange("t", 0, 0, 10), OffsetRange("l", 0, 0, 1)), layout, from_empty=True),
+        BatchManifest(1, 1, (OffsetRange("t", 0, 10, 25), OffsetRange("l", 0, 1, 1)), layout, "1", bundle.digest, "p"),
         BatchManifest(
-            1, 2, (OffsetRange("t", 0, 25, 40), OffsetRange("l", 0, 1, 3)), "x", "2", other_bundle.digest, "p"
+            1, 2, (OffsetRange("t", 0, 25, 40), OffsetRange("l", 0, 1, 3)), layout, "2", other_bundle.digest, "p"
         ),
     ]
 
@@ -123,14 +145,18 @@ def scorers(bundle, other_bundle):
     return {b.digest: Scorer(b) for b in (bundle, other_bundle)}
 
 
+def _names(*bundles):
+    return {bundle.digest: bundle.feature_names for bundle in bundles}
+
+
 class TestReplayedDecisions:
     """A day of a world as one partition: a state build, then two batches by two models."""
 
-    def test_each_batch_is_decided_by_its_own_model(self, history, manifests, scorers, engine):
+    def test_each_batch_is_decided_by_its_own_model(self, history, manifests, scorers):
         asked = []
-        found = replayed_decisions(
-            *history, engine.catalogue, manifests, lambda digest: asked.append(digest) or scorers[digest]
-        ).sort_by("offset")
+        found = replayed_decisions(*history, manifests, lambda digest: asked.append(digest) or scorers[digest]).sort_by(
+            "offset"
+        )
         assert sorted(asked) == sorted(scorers)
         assert found["offset"].to_pylist() == list(range(10, 40))  # not the build, nor what no batch read
         width = len(next(iter(scorers.values())).bundle.feature_names)
@@ -140,19 +166,79 @@ class TestReplayedDecisions:
             np.testing.assert_array_equal(found["raw_score"].to_numpy()[rows], expected.raw)
             np.testing.assert_array_equal(found["score"].to_numpy()[rows], expected.score)
 
-    def test_repeats_are_not_decided(self, history, manifests, scorers, engine):
+    def test_repeats_are_not_decided(self, history, manifests, scorers):
         transactions, labels = history
         twice = transactions.slice(12, 1)
         moved = pa.concat_tables([transactions.slice(0, 13), twice, transactions.slice(13)])
         moved = with_coordinates(moved.drop_columns(["topic", "partition", "offset"]), "t")
-        found = replayed_decisions(moved, labels, engine.catalogue, manifests, scorers.__getitem__)
+        found = replayed_decisions(moved, labels, manifests, scorers.__getitem__)
         assert found.num_rows == 29
 
-    def test_it_is_at_one_with_itself(self, history, manifests, scorers, engine, bundle):
-        found = replayed_decisions(*history, engine.catalogue, manifests, scorers.__getitem__)
-        assert compare(found, found, bundle.feature_names).exact
+    def test_it_is_at_one_with_itself(self, history, manifests, scorers, bundle, other_bundle):
+        found = replayed_decisions(*history, manifests, scorers.__getitem__)
+        assert compare(found, found, _names(bundle, other_bundle)).exact
 
-    def test_a_stream_that_has_decided_nothing_has_no_decisions(self, history, manifests, scorers, engine, bundle):
-        found = replayed_decisions(*history, engine.catalogue, manifests[:1], scorers.__getitem__)
+    def test_a_stream_that_has_decided_nothing_has_no_decisions(
+        self, history, manifests, scorers, bundle, other_bundle
+    ):
+        found = replayed_decisions(*history, manifests[:1], scorers.__getitem__)
         assert found.num_rows == 0
-        assert compare(found, found, bundle.feature_names).exact
+        assert compare(found, found, _names(bundle, other_bundle)).exact
+
+
+class TestAfterGoingOver:
+    """A stream that went over to another state and back: each decision is replayed by the state it came from."""
+
+    @pytest.fixture
+    def switched(self, bundle, newer_bundle, engine, newer_engine):
+        old, new = engine.digest, newer_engine.digest
+
+        def manifest(epoch, batch, start, end, layout, model=None, **options):
+            ranges = (OffsetRange("t", 0, start, end), OffsetRange("l", 0, start // 20, end // 20))
+            digest = model.digest if model else None
+            return BatchManifest(epoch, batch, ranges, layout, digest and "v", digest, digest, **options)
+
+        return [
+            manifest(1, 0, 0, 10, old, from_empty=True),
+            manifest(1, 1, 10, 20, old, bundle),
+            manifest(2, 0, 0, 5, new, from_empty=True),
+            manifest(3, 0, 5, 12, new),
+            manifest(4, 0, 12, 20, new),
+            manifest(5, 2, 20, 40, new, newer_bundle),
+            manifest(6, 0, 20, 40, old),
+            manifest(7, 3, 40, 60, old, bundle),
+        ]
+
+    @pytest.fixture
+    def models(self, bundle, newer_bundle):
+        return {b.digest: Scorer(b) for b in (bundle, newer_bundle)}
+
+    def test_every_decision_is_by_its_own_model_and_state(
+        self, history, switched, models, bundle, newer_bundle, engine, newer_engine
+    ):
+        found = replayed_decisions(*history, switched, models.__getitem__).sort_by("offset")
+        assert found["offset"].to_pylist() == list(range(10, 60))
+        digests = [bundle.digest] * 10 + [newer_bundle.digest] * 20 + [bundle.digest] * 20
+        assert found["bundle_digest"].to_pylist() == digests
+        for one, lineage, catalogue in (
+            (bundle, [m for m in switched if m.state_layout == engine.digest], engine.catalogue),
+            (newer_bundle, [m for m in switched if m.state_layout == newer_engine.digest], newer_engine.catalogue),
+        ):
+            numbered = [dataclasses.replace(m, batch=n) for n, m in enumerate(lineage)]
+            vectors = replay(*history, catalogue, numbered).features[:, catalogue.columns(one.feature_names)]
+            rows = found.filter(pc.equal(found["bundle_digest"], one.digest))
+            mine = np.array(rows["vector"].to_pylist(), dtype=np.float32)
+            np.testing.assert_array_equal(mine, vectors[rows["offset"].to_numpy()])
+
+    def test_a_piece_in_the_wrong_place_would_be_noticed(self, history, switched, models, bundle, newer_bundle):
+        """The order of folding matters: labels of a later piece count for what comes after them only."""
+        found = replayed_decisions(*history, switched, models.__getitem__)
+        moved = [m for m in switched if m.stream_epoch != 6]
+        other = replayed_decisions(*history, moved, models.__getitem__)
+        assert compare(found, found, _names(bundle, newer_bundle)).exact
+        assert not compare(found, other, _names(bundle, newer_bundle)).exact
+
+    def test_a_model_without_its_catalogue_cannot_be_replayed(self, history, switched, bundle):
+        bare = Scorer(dataclasses.replace(bundle, catalogue=None))
+        with pytest.raises(ContractMismatch, match="carries no catalogue"):
+            replayed_decisions(*history, switched, lambda _: bare)

@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from paywarden.errors import BundleError, ContractMismatch, RegistryError
-from paywarden.jobs.serving import ServingModels
+from paywarden.events.schema import EventSchema
+from paywarden.jobs.serving import ServingModels, fit_engine
 
 
 class Registry:
@@ -39,8 +40,8 @@ def warnings():
 
 
 @pytest.fixture
-def serving(registry, engine, tmp_path, warnings):
-    return ServingModels(registry, engine, tmp_path / "bundles", warnings.append)
+def serving(registry, tmp_path, warnings):
+    return ServingModels(registry, EventSchema(), tmp_path / "bundles", warnings.append)
 
 
 def test_the_champion_is_served_and_fetched_once(serving, registry, bundle):
@@ -86,6 +87,43 @@ def test_a_champion_with_features_unknown_here_is_not_taken_up(serving, registry
     assert "a, b, c" in warnings[0]
 
 
+def test_a_champion_of_another_catalogue_comes_with_its_engine(
+    serving, registry, engine, newer_bundle, newer_engine, warnings
+):
+    assert serving.champion().engine.digest == engine.digest
+    registry.bundles[3] = newer_bundle
+    registry.now = 3
+    served = serving.champion()
+    assert (served.version, served.engine.digest, served.engine.catalogue) == (
+        "3",
+        newer_engine.digest,
+        newer_engine.catalogue,
+    )
+    assert serving.exact("3", newer_bundle.digest).engine is served.engine
+    assert warnings == []
+
+
+def test_a_champion_without_a_catalogue_is_not_taken_up(serving, registry, bundle, warnings):
+    serving.champion()
+    registry.bundles[3] = dataclasses.replace(bundle, catalogue=None)
+    registry.now = 3
+    assert serving.champion().version == "1"
+    assert "train and register it again" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        (EventSchema(("card",)), "merchant"),
+        (EventSchema(("merchant", "card")), "card as the routing entity"),
+        (EventSchema(("account",)), "card, merchant"),
+    ],
+)
+def test_a_model_is_refused_where_the_data_lack_what_it_reads(bundle, schema, named):
+    with pytest.raises(ContractMismatch, match=f"reads {named}"):
+        fit_engine(bundle, schema)
+
+
 def test_a_champion_that_is_not_what_was_registered_is_not_taken_up(serving, registry, bundle, warnings):
     serving.champion()
     registry.now, registry.said = 2, {2: "e" * 64}
@@ -112,19 +150,17 @@ def test_the_model_of_a_manifest_is_exact(serving, registry, bundle, other_bundl
         serving.exact("2", "e" * 64)
 
 
-def test_a_retry_after_a_restart_finds_its_model_without_the_registry(
-    serving, registry, engine, tmp_path, bundle, warnings
-):
+def test_a_retry_after_a_restart_finds_its_model_without_the_registry(serving, registry, tmp_path, bundle, warnings):
     serving.champion()
     registry.away = True
-    restarted = ServingModels(registry, engine, tmp_path / "bundles", warnings.append)
+    restarted = ServingModels(registry, EventSchema(), tmp_path / "bundles", warnings.append)
     assert restarted.exact("1", bundle.digest).bundle == bundle
     assert registry.fetched == ["1"]
 
 
-def test_an_altered_file_beside_the_checkpoint_is_refused(serving, registry, engine, tmp_path, bundle, warnings):
+def test_an_altered_file_beside_the_checkpoint_is_refused(serving, registry, tmp_path, bundle, warnings):
     serving.champion()
     booster = next((tmp_path / "bundles" / bundle.digest).glob("booster*"))
     booster.write_bytes(booster.read_bytes() + b" ")
     with pytest.raises(BundleError):
-        ServingModels(registry, engine, tmp_path / "bundles", warnings.append).exact("1", bundle.digest)
+        ServingModels(registry, EventSchema(), tmp_path / "bundles", warnings.append).exact("1", bundle.digest)

@@ -1,300 +1,381 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
-from paywarden.errors import BundleError, KafkaError, LeaseHeld, StateStoreError, StreamError
+from paywarden.errors import BundleError, Fenced, KafkaError, RegistryError, StreamError
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import BatchTag
+from paywarden.jobs.catch_up import CatchUp
+from paywarden.jobs.epochs import OpenState
 from paywarden.jobs.serving import ServedModel
-from paywarden.jobs.stream import StreamIdentity, StreamJob, begin_stream, next_epoch
+from paywarden.jobs.state_build import build_state
+from paywarden.jobs.stream import StreamJob
+from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 
-EARLIEST = {"transactions": {0: 5, 1: 0}, "labels": {0: 2}}
-RANGES = (OffsetRange("labels", 0, 2, 3), OffsetRange("transactions", 0, 5, 9))
-DAY = 86_400_000
 NOTHING = BatchOutcome(0, 0, 0, 0, 0, 0, None, None, None)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "stream" / "identity.json"
-
-
-@pytest.fixture
-def begin(path, store, engine, manifests):
-    def begin(**options):
-        return begin_stream(path, store, engine.digest, manifests, lambda: EARLIEST, **options)
-
-    return begin
-
-
-def build(store, manifests, engine, epoch, ends):
-    """What a finished state build leaves."""
-    lease = store.acquire("builder", engine.digest)
-    store.begin_batch(lease, BatchTag(epoch, 0))
-    ranges = tuple(OffsetRange(topic, partition, 0, end) for topic, partition, end in ends)
-    manifests.write(BatchManifest(epoch, 0, ranges, engine.digest))
-    store.release(lease)
-
-
 class Models:
-    """A registry of two models, of which the champion changes."""
+    """A registry of models, of which the champion changes."""
 
-    def __init__(self, *bundles):
-        self.bundles = {str(n): bundle for n, bundle in enumerate(bundles, 1)}
+    def __init__(self, **served):
+        self.served = {name[1:]: ServedModel(name[1:], *model) for name, model in served.items()}
         self.champion_version = "1"
-        self.asked = []
+        self.away = None
 
     def champion(self):
-        self.asked.append("champion")
-        return ServedModel(self.champion_version, self.bundles[self.champion_version])
+        if self.away:
+            raise self.away
+        return self.served[self.champion_version]
 
     def exact(self, version, digest):
-        self.asked.append((version, digest))
-        if self.bundles[version].digest != digest:
+        if self.served[version].bundle.digest != digest:
             raise BundleError("another digest")
-        return ServedModel(version, self.bundles[version])
+        return self.served[version]
 
 
 @pytest.fixture
-def models(bundle, other_bundle):
-    return Models(bundle, other_bundle)
+def models(bundle, other_bundle, newer_bundle, engine, newer_engine):
+    return Models(v1=(bundle, engine), v2=(other_bundle, engine), v3=(newer_bundle, newer_engine))
+
+
+class Stream:
+    """A job with what it told."""
+
+    def __init__(self, path, epochs, models, manifests, events, *, publish=None, piece_records=10_000, **options):
+        self.path, self.epochs, self.manifests, self.events = path, epochs, manifests, events
+        self.published, self.reported, self.warnings, self.said = [], [], [], []
+        identity, self.state = begin_stream(path, epochs, models.champion, manifests, lambda: events.at(0))
+        self.starting = identity.starting
+        ticks = iter(range(0, 1_000_000, 500))
+        publish = publish or self.published.append
+        self.job = StreamJob(
+            path,
+            identity,
+            self.state,
+            manifests=manifests,
+            models=models,
+            catch_up=CatchUp(
+                epochs, manifests, events.read, lambda: events.at(0), publish, self.said.append, piece_records
+            ),
+            publish=publish,
+            report=lambda *figures: self.reported.append(figures),
+            warn=self.warnings.append,
+            say=self.said.append,
+            clock=lambda: next(ticks),
+            **options,
+        )
+
+    @property
+    def identity(self):
+        return StreamIdentity.load(self.path)
+
+    def ranges(self, batch_id, share=0.1):
+        """Ten per cent of all events a batch."""
+        return self.events.spans(self.events.at(batch_id * share), self.events.at((batch_id + 1) * share))
+
+    def run(self, batch_id, execute=None):
+        """What a batch was executed with."""
+        ran = []
+
+        def record(*given):
+            ran.append(given)
+            return execute(*given) if execute else NOTHING
+
+        self.job(batch_id, self.ranges(batch_id), record)
+        return ran[0]
 
 
 @pytest.fixture
-def job(store, engine, manifests, models, begin):
-    identity, lease = begin()
-    ticks = iter(range(0, 1_000_000, 500))
-    published, reported = [], []
-    job = StreamJob(
-        engine=engine,
-        stream_epoch=identity.stream_epoch,
-        store=store,
-        lease=lease,
-        manifests=manifests,
-        models=models,
-        publish=published.append,
-        report=lambda *figures: reported.append(figures),
-        clock=lambda: next(ticks),
-    )
-    object.__setattr__(job, "published", published)
-    object.__setattr__(job, "reported", reported)
-    return job
+def start(tmp_path, epochs, models, manifests, events):
+    streams = []
+
+    def start(**options):
+        streams.append(Stream(tmp_path / "stream" / "identity.json", epochs, models, manifests, events, **options))
+        return streams[-1]
+
+    yield start
+    for stream in streams:
+        stream.job.close()
 
 
-class TestBeginning:
-    def test_a_fresh_stream_starts_where_kafka_does(self, begin, path, store):
-        identity, lease = begin()
-        assert (identity.starting, identity.stream_epoch, identity.owner) == (EARLIEST, 1, lease.owner)
-        assert StreamIdentity.load(path) == identity
-        store.begin_batch(lease, BatchTag(1, 1))  # the lease is good for writing
+@pytest.fixture
+def stream(start):
+    return start()
 
-    def test_after_a_build_it_starts_where_the_build_ended(self, begin, store, manifests, engine):
-        build(store, manifests, engine, 4, [("transactions", 0, 40), ("labels", 0, 20)])
-        identity, _ = begin()
-        assert identity.stream_epoch == 4
-        # Partition 1 held nothing when the lake was read.
-        assert identity.starting == {"transactions": {0: 40, 1: 0}, "labels": {0: 20}}
 
-    def test_a_build_that_never_finished_is_noticed(self, begin, store, engine, path):
-        lease = store.acquire("builder", engine.digest)
-        store.begin_batch(lease, BatchTag(4, 0))
-        store.release(lease)
-        with pytest.raises(StateStoreError, match="build it again"):
-            begin()
-        assert not path.exists()
-        store.release(store.acquire("someone else", engine.digest))
+@pytest.fixture
+def build(epochs, manifests, events):
+    """A finished build of the events before a share of the way."""
 
-    def test_with_kafka_away_no_lease_is_left_behind(self, path, store, engine, manifests):
-        def away():
-            raise KafkaError("no broker answered")
+    def build(engine, share=0.0):
+        end = events.at(share)
+        ranges = events.spans(events.at(0), end)
+        return build_state(epochs, manifests, engine, events.history(end), ranges, "builder").manifest
 
-        with pytest.raises(KafkaError):
-            begin_stream(path, store, engine.digest, manifests, away)
-        store.release(store.acquire("someone else", engine.digest))
-
-    def test_a_restart_is_the_same_stream(self, begin, store, manifests):
-        first, lease = begin()
-        manifests.write(BatchManifest(1, 1, RANGES, "layout"))
-        store.begin_batch(lease, BatchTag(1, 1))
-        again, newer = begin()  # after a crash: nothing was released
-        assert again == first
-        assert newer.fence > lease.fence
-
-    def test_a_restart_before_the_first_batch_wrote_is_the_same_stream(self, begin, manifests):
-        first, _ = begin()
-        assert begin()[0] == first
-        manifests.write(BatchManifest(1, 1, RANGES, "layout"))
-        assert begin()[0] == first
-
-    def test_a_checkpoint_of_another_epoch_is_refused(self, begin, store, manifests, engine):
-        _, lease = begin()
-        store.release(lease)
-        build(store, manifests, engine, 7, [("transactions", 0, 40)])
-        with pytest.raises(StateStoreError, match="epoch 1, the state is at epoch 7; remove that directory"):
-            begin()
-        store.release(store.acquire("someone else", engine.digest))  # the lease was given back
-
-    def test_a_lost_checkpoint_is_refused(self, begin, store, path, engine):
-        _, lease = begin()
-        store.begin_batch(lease, BatchTag(1, 3))
-        store.release(lease)
-        path.unlink()
-        with pytest.raises(StateStoreError, match=r"batch 3 of epoch 1.*checkpoint is gone.*paywarden state build"):
-            begin()
-        store.release(store.acquire("someone else", engine.digest))
-
-    @pytest.mark.parametrize("batches", [(1, 2), (0,), (0, 1, 2, 3)])
-    def test_a_lost_state_is_refused(self, begin, manifests, batches, store, engine):
-        """Its stream would go on from the checkpoint with every card a stranger."""
-        _, lease = begin()
-        store.release(lease)
-        for batch in batches:
-            manifests.write(BatchManifest(1, batch, RANGES, "layout"))
-        with pytest.raises(StateStoreError, match=r"the state is empty.*paywarden state build"):
-            begin()
-        store.release(store.acquire("someone else", engine.digest))
-
-    def test_while_another_stream_runs_it_needs_a_takeover(self, begin, store, engine):
-        store.acquire("another", engine.digest)
-        with pytest.raises(LeaseHeld):
-            begin()
-        assert begin(takeover=True)[0].stream_epoch == 1
-
-    def test_an_epoch_is_new_to_state_and_manifests(self, manifests):
-        assert next_epoch(None, manifests) == 1
-        assert next_epoch(BatchTag(4, 2), manifests) == 5
-        manifests.write(BatchManifest(9, 0, RANGES, "layout"))
-        assert next_epoch(BatchTag(4, 2), manifests) == 10
-
-    def test_a_fresh_stream_never_reuses_the_epoch_of_older_manifests(self, begin, manifests):
-        manifests.write(BatchManifest(3, 1, RANGES, "layout"))
-        assert begin()[0].stream_epoch == 4
-
-    def test_an_identity_is_written_whole(self, path):
-        identity = StreamIdentity("me", 2, EARLIEST)
-        identity.save(path)
-        assert StreamIdentity.load(path) == identity
-        assert [file.name for file in path.parent.iterdir()] == ["identity.json"]
-        assert json.loads(path.read_text())["stream_epoch"] == 2
+    return build
 
 
 class TestBatch:
-    def test_a_manifest_stands_before_anything_happens(self, job, manifests, store, bundle):
+    def test_a_manifest_stands_before_anything_happens(self, stream, manifests, bundle, engine):
         seen = []
 
-        def execute(manifest, files):
-            seen.append((manifest, files, manifests.read(BatchTag(1, 1)), store.current()))
+        def execute(*given):
+            seen.append((manifests.read(BatchTag(1, 1)), stream.state.store.current()))
             return NOTHING
 
-        job(0, RANGES, execute)
-        ((manifest, files, stored, current),) = seen
-        assert manifest == stored == job.published[0]
-        assert current == BatchTag(1, 1)
-        assert files == bundle.to_files()
-        assert manifest == BatchManifest(1, 1, RANGES, job.engine.digest, "1", bundle.digest, bundle.policy.digest)
+        manifest, files, catalogue, recipe, lease = stream.run(0, execute)
+        assert seen == [(manifest, BatchTag(1, 1))]
+        assert stream.published == [manifest]
+        assert (files, catalogue) == (bundle.to_files(), engine.catalogue)
+        assert (recipe, lease) == (stream.epochs.recipe(engine.digest), stream.state.lease)
+        assert manifest == BatchManifest(
+            1, 1, stream.ranges(0), engine.digest, "1", bundle.digest, bundle.policy.digest, from_empty=True
+        )
+        assert not stream.run(1)[0].from_empty
 
-    def test_what_a_batch_gave_is_reported_with_its_seconds(self, job):
+    def test_what_a_batch_gave_is_reported_with_its_seconds(self, stream):
         outcome = dataclasses.replace(NOTHING, decisions=4)
-        job(0, RANGES, lambda *_: outcome)
-        assert job.reported == [(job.published[0], outcome, 0.5)]
+        stream.run(0, lambda *_: outcome)
+        assert stream.reported == [(stream.published[0], outcome, 0.5)]
 
-    def test_a_manifest_that_cannot_be_published_stops_the_batch(self, job, store):
+    def test_a_manifest_that_cannot_be_published_stops_the_batch(self, start):
         def refuse(_):
             raise StreamError("Kafka is away")
 
+        stream = start(publish=refuse)
         with pytest.raises(StreamError, match="away"):
-            dataclasses.replace(job, publish=refuse)(0, RANGES, lambda *_: pytest.fail("it ran"))
-        assert store.current() is None
+            stream.run(0, lambda *_: pytest.fail("it ran"))
+        assert stream.state.store.current() is None
 
-    def test_a_retry_obeys_its_manifest_though_the_champion_changed(self, job, models, bundle):
+    def test_a_retry_obeys_its_manifest_though_the_champion_changed(self, stream, start, models, bundle, build):
         def crash(*_):
             raise StreamError("killed")
 
         with pytest.raises(StreamError):
-            job(0, RANGES, crash)
-        models.champion_version = "2"
-        ran = []
-        job(0, RANGES, lambda *given: ran.append(given) or NOTHING)
-        ((manifest, files),) = ran
+            stream.run(0, crash)
+        build(models.served["3"].engine)
+        models.champion_version = "3"
+        again = start()  # with a state built for it, too
+        manifest, files, *_ = again.run(0)
         assert (manifest.bundle_version, manifest.bundle_digest) == ("1", bundle.digest)
         assert files == bundle.to_files()
-        assert job.published == [manifest, manifest]
+        assert stream.published + again.published == [manifest, manifest]
 
-    def test_the_next_batch_takes_the_new_champion_up(self, job, models, other_bundle):
-        job(0, RANGES, lambda *_: NOTHING)
+    def test_the_next_batch_takes_the_new_champion_up(self, stream, models, other_bundle):
+        stream.run(0)
         models.champion_version = "2"
-        ran = []
-        job(1, (OffsetRange("transactions", 0, 9, 12),), lambda *given: ran.append(given) or NOTHING)
-        ((manifest, files),) = ran
+        manifest, files, *_ = stream.run(1)
         assert manifest.bundle_digest == other_bundle.digest
         assert manifest.policy_digest == other_bundle.policy.digest
+        assert manifest.stream_epoch == 1
         assert files == other_bundle.to_files()
 
-    def test_other_ranges_than_planned_are_refused(self, job):
-        job(0, RANGES, lambda *_: NOTHING)
+    def test_other_ranges_than_planned_are_refused(self, stream):
+        stream.run(0)
         with pytest.raises(StreamError, match="restore the checkpoint"):
-            job(0, (OffsetRange("transactions", 0, 5, 10),), lambda *_: pytest.fail("it ran"))
+            stream.job(0, (OffsetRange("transactions", 0, 5, 10),), lambda *_: pytest.fail("it ran"))
 
-    def test_a_retry_whose_model_is_gone_does_not_decide_by_another(self, job, models, other_bundle):
-        job(0, RANGES, lambda *_: NOTHING)
-        models.bundles["1"] = other_bundle
+    def test_a_retry_whose_model_is_gone_does_not_decide_by_another(self, stream, models):
+        stream.run(0)
+        models.served["1"] = models.served["2"]
         with pytest.raises(BundleError):
-            job(0, RANGES, lambda *_: pytest.fail("it ran"))
+            stream.run(0, lambda *_: pytest.fail("it ran"))
 
-    def test_without_a_champion_nothing_is_planned(self, job, models, manifests):
-        models.bundles.clear()
-        with pytest.raises(KeyError):
-            job(0, RANGES, lambda *_: pytest.fail("it ran"))
-        assert manifests.read(BatchTag(1, 1)) is None
+    def test_a_superseded_stream_does_not_run(self, stream, epochs, engine):
+        OpenState.take(epochs, engine.digest, "another", takeover=True)
+        with pytest.raises(Fenced):
+            stream.run(0, lambda *_: pytest.fail("it ran"))
 
-    def test_a_superseded_stream_does_not_run(self, job, store, engine):
-        store.acquire("another", engine.digest, takeover=True)
-        with pytest.raises(StateStoreError):
-            job(0, RANGES, lambda *_: pytest.fail("it ran"))
+
+class TestFormerModel:
+    @pytest.mark.parametrize("error", [RegistryError("MLflow is away"), BundleError("altered")])
+    def test_it_goes_on_while_there_is_no_champion(self, stream, start, models, error):
+        stream.run(0)
+        models.champion_version = "2"
+        stream.run(1)
+        models.away = error
+        restarted = start()
+        for batch in (2, 3, 4):
+            assert restarted.run(batch)[0].bundle_version == "2"
+        assert restarted.warnings == [f"still serving version 2: {error}"]  # said once
+
+    def test_before_any_batch_it_is_the_one_the_stream_began_with(self, stream, start, models):
+        models.away = RegistryError("MLflow is away")
+        assert start().run(0)[0].bundle_version == "1"
+
+    def test_it_goes_on_while_the_champions_state_is_missing(self, stream, start, models, engine):
+        stream.run(0)
+        models.champion_version = "3"
+        for batch in (1, 2):
+            manifest, _, catalogue, *_ = stream.run(batch)
+            assert (manifest.bundle_version, manifest.state_layout, catalogue) == ("1", engine.digest, engine.catalogue)
+        (warning,) = stream.warnings
+        assert "paywarden state build --model 3" in warning
+        assert start().run(3)[0].bundle_version == "1"  # after a restart too
+
+    def test_it_goes_on_while_the_champions_state_is_being_built(self, stream, models, epochs, newer_engine):
+        stream.run(0)
+        models.champion_version = "3"
+        builder = OpenState.take(epochs, newer_engine.digest, "builder")
+        assert stream.run(1)[0].bundle_version == "1"
+        builder.close()
+        assert stream.run(2)[0].bundle_version == "1"
+        assert ["builder" in warning or "never finished" in warning for warning in stream.warnings] == [True, True]
+
+    def test_it_goes_on_while_kafka_cannot_be_read(self, stream, models, build, newer_engine, monkeypatch):
+        stream.run(0)
+        build(newer_engine)
+        models.champion_version = "3"
+
+        def away(_):
+            raise KafkaError("no broker")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(stream.job._catch_up, "read", away)
+            assert stream.run(1)[0].bundle_version == "1"
+        assert stream.run(2)[0].bundle_version == "3"
+
+
+class TestGoingOver:
+    def test_state_and_champion_change_together(
+        self, stream, models, build, newer_engine, newer_bundle, engine, epochs
+    ):
+        for batch in (0, 1, 2):
+            stream.run(batch)
+        build(newer_engine, 0.1)
+        models.champion_version = "3"
+        manifest, files, catalogue, recipe, _ = stream.run(3)
+        assert (manifest.bundle_version, manifest.state_layout) == ("3", newer_engine.digest)
+        assert (files, catalogue) == (newer_bundle.to_files(), newer_engine.catalogue)
+        assert recipe == epochs.recipe(newer_engine.digest)
+        assert not manifest.from_empty
+        identity = stream.identity
+        assert (identity.stream_epoch, identity.first_batch, identity.layout) == (
+            manifest.stream_epoch,
+            4,
+            newer_engine.digest,
+        )
+        piece = stream.published[-2]
+        assert piece.ranges == stream.events.spans(stream.events.at(0.1), stream.events.at(0.3))
+        assert (piece.batch, piece.bundle_digest) == (0, None)
+        assert "version 3 serves from batch 4 on" in stream.said[-1]
+        OpenState.take(epochs, engine.digest, "free now").close()
+
+    def test_a_restart_goes_on_with_the_new_state(self, stream, start, models, build, newer_engine):
+        stream.run(0)
+        build(newer_engine)
+        models.champion_version = "3"
+        epoch = stream.run(1)[0].stream_epoch
+        again = start()
+        assert again.state.layout == newer_engine.digest
+        assert again.run(1)[0].stream_epoch == again.run(2)[0].stream_epoch == epoch
+
+    def test_while_more_is_to_catch_up_than_a_piece_the_former_model_goes_on(self, start, models, build, newer_engine):
+        stream = start(piece_records=60)
+        for batch in range(6):
+            stream.run(batch)
+        build(newer_engine)
+        models.champion_version = "3"
+        served = [stream.run(batch)[0].bundle_version for batch in range(6, 10)]
+        assert served[0] == "1"
+        assert served[-1] == "3"
+        assert served == sorted(served)
+        assert stream.warnings == []
+
+    def test_a_state_ahead_of_the_stream_waits(self, stream, models, build, newer_engine):
+        stream.run(0)
+        build(newer_engine, 0.3)
+        models.champion_version = "3"
+        assert [stream.run(batch)[0].bundle_version for batch in (1, 2, 3)] == ["1", "1", "3"]
+
+    def test_going_back_finds_the_former_state_kept(self, stream, models, build, engine, newer_engine):
+        stream.run(0)
+        build(newer_engine)
+        models.champion_version = "3"
+        stream.run(1)
+        models.champion_version = "1"
+        manifest, _, catalogue, *_ = stream.run(2)
+        assert (manifest.bundle_version, manifest.state_layout, catalogue) == ("1", engine.digest, engine.catalogue)
+        assert stream.published[-2].ranges == stream.ranges(1)  # what the other state saw meanwhile
+
+    def test_a_champion_withdrawn_while_catching_up_leaves_its_state_free(
+        self, start, models, build, newer_engine, epochs
+    ):
+        stream = start(piece_records=20)
+        for batch in range(3):
+            stream.run(batch)
+        build(newer_engine)
+        models.champion_version = "3"
+        stream.run(3)
+        models.champion_version = "1"
+        stream.run(4)
+        OpenState.take(epochs, newer_engine.digest, "a builder").close()
+
+    def test_a_stream_that_was_taken_over_does_not_go_on_elsewhere(
+        self, stream, models, build, engine, newer_engine, epochs
+    ):
+        stream.run(0)
+        build(newer_engine)
+        models.champion_version = "3"
+        OpenState.take(epochs, engine.digest, "another", takeover=True)
+        with pytest.raises(Fenced):
+            stream.run(1)
+        assert stream.identity.layout == engine.digest
+
+    def test_two_models_of_one_layout_need_no_other_state(self, stream, models, engine, bundle):
+        """The catalogue of a batch is its model's, whatever state they share."""
+        fewer = dataclasses.replace(engine.catalogue, request=engine.catalogue.request[:-1])
+        twin = type(engine)(fewer)
+        assert twin.digest == engine.digest
+        models.served["4"] = ServedModel("4", dataclasses.replace(bundle, catalogue=fewer), twin)
+        stream.run(0)
+        models.champion_version = "4"
+        manifest, _, catalogue, *_ = stream.run(1)
+        assert (manifest.stream_epoch, manifest.bundle_version, catalogue) == (1, "4", fewer)
 
 
 class TestForgetting:
-    def write(self, job, entity, key, newest_ms):
+    def write(self, stream, entity, key, newest_ms):
         """A record of one key, seen last at a time."""
-        words = job.engine.words(entity)
-        state = np.zeros((1, words), dtype=np.int64)
+        engine, store = stream.job._models.champion().engine, stream.state.store
+        state = np.zeros((1, engine.words(entity)), dtype=np.int64)
         if entity == ROUTING:
             state[0, 1] = 77
-            state[0, 1 + job.engine.catalogue.memory.ids] = newest_ms
+            state[0, 1 + engine.catalogue.memory.ids] = newest_ms
         else:
             state[0, :2] = newest_ms
-        job.store.write_many(job.lease, entity, 0, [key], state, BatchTag(1, 1))
+        store.write_many(stream.state.lease, entity, 0, [key], state, BatchTag(1, 1))
 
-    def records(self, job):
-        return {size.entity: size.records for size in job.store.stats()}
+    def records(self, stream):
+        return {size.entity: size.records for size in stream.state.store.stats()}
 
-    def test_only_records_idle_for_two_lifetimes_go(self, job):
-        job.store.begin_batch(job.lease, BatchTag(1, 1))
-        lifetime = job.engine.catalogue.memory.record_ttl_ms
+    def test_only_records_idle_for_two_lifetimes_go(self, stream, engine):
+        stream.state.store.begin_batch(stream.state.lease, BatchTag(1, 1))
+        lifetime = engine.catalogue.memory.record_ttl_ms
         now = 10 * lifetime
         for entity in ("card", "merchant"):
-            self.write(job, entity, b"young", now - lifetime)
-            self.write(job, entity, b"late", now - 2 * lifetime)
-            self.write(job, entity, b"old", now - 2 * lifetime - 1)
-        self.write(job, ROUTING, b"young", now - 1)
-        self.write(job, ROUTING, b"old", 1)
-        assert job.forget(now) == 3
-        assert self.records(job) == {"card": 2, "merchant": 2, ROUTING: 1}
+            self.write(stream, entity, b"young", now - lifetime)
+            self.write(stream, entity, b"late", now - 2 * lifetime)
+            self.write(stream, entity, b"old", now - 2 * lifetime - 1)
+        self.write(stream, ROUTING, b"young", now - 1)
+        self.write(stream, ROUTING, b"old", 1)
+        assert stream.job.forget(engine, now) == 3
+        assert self.records(stream) == {"card": 2, "merchant": 2, ROUTING: 1}
 
-    def test_it_happens_now_and_then(self, job):
-        lifetime = job.engine.catalogue.memory.record_ttl_ms
+    def test_it_happens_now_and_then(self, start, engine):
+        lifetime = engine.catalogue.memory.record_ttl_ms
         late = dataclasses.replace(NOTHING, latest_received_at=10 * lifetime)
-        seldom = dataclasses.replace(job, forget_every_batches=2)
+        stream = start(forget_every_batches=2)
 
         def execute(*_):
-            if seldom.store.current().batch == 1:
-                self.write(seldom, "card", b"old", 1)
+            if stream.state.store.current().batch == 1:
+                self.write(stream, "card", b"old", 1)
             return late
 
-        seldom(0, RANGES, execute)
-        assert self.records(seldom)["card"] == 1
-        seldom(1, RANGES, execute)
-        assert self.records(seldom).get("card", 0) == 0
+        stream.run(0, execute)
+        assert self.records(stream)["card"] == 1
+        stream.run(1, execute)
+        assert self.records(stream).get("card", 0) == 0

@@ -40,23 +40,45 @@ class ManifestFiles:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        _sync(path.parent)
 
     def of_epoch(self, stream_epoch: int) -> list[BatchManifest]:
         """All manifests of an epoch, by batch."""
         found = [self.read(BatchTag(stream_epoch, int(p.stem))) for p in self._directory(stream_epoch).glob("*.json")]
         return sorted((manifest for manifest in found if manifest), key=lambda manifest: manifest.batch)
 
-    def latest_epoch(self) -> int:
-        """The newest stream epoch that has a manifest; 0 where none has."""
-        return max((int(path.parent.name.split("-")[1]) for path in self.root.glob("epoch-*/*.json")), default=0)
+    def all(self) -> list[BatchManifest]:
+        """Every manifest, by epoch and batch."""
+        return [manifest for epoch in self.epochs() for manifest in self.of_epoch(epoch)]
+
+    def epochs(self) -> list[int]:
+        """Every epoch that was ever begun, oldest first."""
+        return sorted(int(path.name.split("-")[1]) for path in self.root.glob("epoch-*"))
+
+    def new_epoch(self, above: int = 0) -> int:
+        """An epoch that nobody else was given or will be, greater than all others and than ``above``."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        epoch = max([above, *self.epochs()])
+        while True:
+            epoch += 1
+            try:
+                self._directory(epoch).mkdir()
+            except FileExistsError:
+                continue
+            _sync(self.root)
+            return epoch
 
     def _directory(self, stream_epoch: int) -> Path:
         return self.root / f"epoch-{stream_epoch:06d}"
 
     def _path(self, tag: BatchTag) -> Path:
         return self._directory(tag.stream_epoch) / f"{tag.batch:012d}.json"
+
+
+def _sync(directory: Path) -> None:
+    """Have the names in a directory on disk."""
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

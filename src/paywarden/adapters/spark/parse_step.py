@@ -24,6 +24,8 @@ from paywarden.features.events import (
     source_of_transactions,
 )
 
+_TIMES_AND_AMOUNT = Inputs(())
+
 
 @dataclass(frozen=True)
 class ParseStep:
@@ -37,7 +39,7 @@ class ParseStep:
     limits: Limits
     labels_topic: str
     shards: int
-    inputs: Inputs
+    inputs: Inputs = _TIMES_AND_AMOUNT
 
     @property
     def rows(self) -> RowSchema:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -36,16 +37,25 @@ from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import Lease, OpenStore
 
 
-class BatchJob(Protocol):
-    """Decides what a batch runs with, and hears what it gave."""
+class Execute(Protocol):
+    """Runs a batch: see :meth:`SparkStream.execute`."""
 
     def __call__(
         self,
-        batch_id: int,
-        ranges: tuple[OffsetRange, ...],
-        execute: Callable[[BatchManifest, Mapping[str, bytes]], BatchOutcome],
-    ) -> None:
-        """Run one micro-batch: ``execute(manifest, bundle files)`` exactly once."""
+        manifest: BatchManifest,
+        files: Mapping[str, bytes],
+        catalogue: Catalogue,
+        open_store: OpenStore,
+        lease: Lease,
+    ) -> BatchOutcome:
+        """What the batch gave."""
+
+
+class BatchJob(Protocol):
+    """Decides what a batch runs with, and hears what it gave."""
+
+    def __call__(self, batch_id: int, ranges: tuple[OffsetRange, ...], execute: Execute) -> None:
+        """Run one micro-batch: call ``execute`` exactly once."""
 
 
 _COMMIT_POLL_SECONDS = 0.05
@@ -117,14 +127,11 @@ class RunningStream:
 
 @dataclass(frozen=True)
 class SparkStream:
-    """A stream over one catalogue and one state store."""
+    """A stream; which catalogue and state each of its batches has, its job says."""
 
     session: SparkSession
     kafka_options: Mapping[str, str]
     parse: ParseStep
-    catalogue: Catalogue
-    open_store: OpenStore
-    lease: Lease
     transactions_topic: str
     outputs: OutputTopics
     checkpoint: Path
@@ -151,7 +158,7 @@ class SparkStream:
         def run(batch: DataFrame, batch_id: int) -> None:
             with running.batch(batch_id):
                 ranges = batch_ranges(self.checkpoint, batch_id, starting)
-                job(batch_id, ranges, lambda manifest, files: self.execute(batch, manifest, files))
+                job(batch_id, ranges, partial(self.execute, batch))
 
         running.query = (
             source.load()
@@ -162,15 +169,27 @@ class SparkStream:
         )
         return running
 
-    def execute(self, records: DataFrame, manifest: BatchManifest, files: Mapping[str, bytes]) -> BatchOutcome:
+    def execute(
+        self,
+        records: DataFrame,
+        manifest: BatchManifest,
+        files: Mapping[str, bytes],
+        catalogue: Catalogue,
+        open_store: OpenStore,
+        lease: Lease,
+    ) -> BatchOutcome:
         """Decide one batch of Kafka's rows as the manifest says, in one action that ends with the write to Kafka.
 
-        Raises what a task raised of our own errors, and StreamError for Spark's.
+        Features are those of the catalogue, folded into the state of ``open_store`` under its lease; ``files`` are the
+        bundle's. Raises what a task raised of our own errors, and StreamError for Spark's.
         """
         shared = self.session.sparkContext.broadcast(dict(files))
         tally = new_tally(self.session.sparkContext)
+        parse = replace(self.parse, inputs=catalogue.inputs)
+        steps = [EntityStep(catalogue, step, open_store, parse.shards, lease, manifest.tag) for step in catalogue.steps]
+        decide = DecideStep(catalogue, _Broadcast(shared), manifest, self.outputs, self.clock)
         try:
-            self._decided(records, manifest, _Broadcast(shared), tally).write.format("kafka").options(
+            self._decided(records, parse, steps, FoldAndDecide(steps[-1], decide, tally)).write.format("kafka").options(
                 **self.kafka_options, includeHeaders="true"
             ).save()
         except PySparkException as error:
@@ -181,27 +200,16 @@ class SparkStream:
             shared.unpersist()
 
     def _decided(
-        self,
-        records: DataFrame,
-        manifest: BatchManifest,
-        files: Callable[[], Mapping[str, bytes]],
-        tally: Accumulator[Counts],
+        self, records: DataFrame, parse: ParseStep, steps: Sequence[EntityStep], last: FoldAndDecide
     ) -> DataFrame:
         inputs = records.withColumn("timestamp", sf.unix_millis("timestamp")).select(*INPUT_COLUMNS)
         # A task a core, not one a topic partition: starting Python for a handful of rows costs more than the rows.
         inputs = inputs.coalesce(self.session.sparkContext.defaultParallelism)
-        rows = inputs.mapInArrow(self.parse, self.parse.rows.spark)
-        decide = DecideStep(self.catalogue, files, manifest, self.outputs, self.clock)
-        for step_of_catalogue in self.catalogue.steps:
-            rows = rows.repartitionById(self.parse.shards, sf.col("shard"))
-            step = EntityStep(
-                self.catalogue, step_of_catalogue, self.open_store, self.parse.shards, self.lease, manifest.tag
-            )
-            if step_of_catalogue == self.catalogue.steps[-1]:
-                # The last fold and the decision share a task: no rows cross between two Python workers.
-                return rows.mapInArrow(FoldAndDecide(step, decide, tally), OUTPUT_DDL)
-            rows = rows.mapInArrow(step, step.rows.spark)
-        raise AssertionError("a catalogue has at least one step")
+        rows = inputs.mapInArrow(parse, parse.rows.spark)
+        for step in steps[:-1]:
+            rows = rows.repartitionById(parse.shards, sf.col("shard")).mapInArrow(step, step.rows.spark)
+        # The last fold and the decision share a task: no rows cross between two Python workers.
+        return rows.repartitionById(parse.shards, sf.col("shard")).mapInArrow(last, OUTPUT_DDL)
 
 
 @dataclass(frozen=True)

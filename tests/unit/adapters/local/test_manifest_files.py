@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from paywarden.adapters.local.manifest_files import ManifestFiles
@@ -41,19 +43,33 @@ def test_an_epoch_is_listed_by_batch(files):
     assert files.of_epoch(3) == []
 
 
-def test_the_latest_epoch_is_the_greatest_number(files):
-    assert files.latest_epoch() == 0
-    for epoch in (2, 10, 9, 1_000_000):
-        files.write(manifest(epoch, 1))
-    assert files.latest_epoch() == 1_000_000
+def test_all_are_listed_by_epoch_and_batch(files):
+    for epoch, batch in [(10, 1), (2, 7), (2, 0), (1_000_000, 3)]:
+        files.write(manifest(epoch, batch))
+    assert [(found.stream_epoch, found.batch) for found in files.all()] == [(2, 0), (2, 7), (10, 1), (1_000_000, 3)]
+    assert files.epochs() == [2, 10, 1_000_000]
 
 
-def test_an_epoch_whose_write_never_finished_does_not_count(files):
+def test_a_new_epoch_is_greater_than_all_and_given_once(files):
+    assert (files.new_epoch(), files.new_epoch()) == (1, 2)
+    files.write(manifest(10, 1))
+    assert files.new_epoch() == 11
+    assert files.new_epoch(above=40) == 41
+    assert files.all() == [manifest(10, 1)]
+
+
+def test_writers_at_the_same_time_get_different_epochs(files):
+    with ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(lambda _: files.new_epoch(), range(64)))
+    assert sorted(given) == list(range(1, 65))
+
+
+def test_a_draft_is_no_manifest(files):
     files.write(manifest(1, 1))
     draft = files.root / "epoch-000002" / "000000000001.draft"
     draft.parent.mkdir()
     draft.write_text("{")
-    assert files.latest_epoch() == 1
+    assert files.all() == [manifest(1, 1)]
     assert files.of_epoch(2) == []
 
 
