@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 from rich.table import Table
 
@@ -16,13 +18,21 @@ app = typer.Typer(help="The feature catalogue.", no_args_is_help=True)
 
 
 @app.command()
-def show() -> None:
+def show(
+    catalogue: Annotated[
+        str | None, typer.Option(help="full, core or a YAML file [default: the settings' features.catalogue].")
+    ] = None,
+) -> None:
     """Print every feature with its entity, window, tile resolution and meaning, and the bytes of state an entity.
 
-    Example: [bold]paywarden features show[/]
+    Examples: [bold]paywarden features show[/], [bold]paywarden features show --catalogue features.yaml[/]
     """
-    catalogue = wiring.catalogue(settings_of())
-    engine = Engine(catalogue)
+    engine = Engine(wiring.catalogue(settings_of(features__catalogue=catalogue)))
+    _print(engine)
+
+
+def _print(engine: Engine) -> None:
+    catalogue = engine.catalogue
     table = Table(title=f"{len(catalogue.names)} features", title_justify="left")
     for column in ("feature", "entity", "window", "tile", "meaning"):
         table.add_column(column, no_wrap=column == "feature")

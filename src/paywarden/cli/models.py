@@ -33,15 +33,13 @@ def show(version: Annotated[str, typer.Argument(help="A version or an alias.")] 
 
     Example: [bold]paywarden models show champion[/]
     """
-    settings = settings_of()
-    bundle = wiring.registry(settings).get(version)
+    bundle = wiring.registry(settings_of()).get(version)
     out.print_json(
         data={
             "digest": bundle.digest,
             "features": list(bundle.feature_names),
             "feature_contract": bundle.contract_digest,
             "state_layout": bundle.state_layout_digest,
-            "state_built": bundle.state_layout_digest in wiring.state_epochs(settings).layouts(),
             "policy": bundle.policy.to_dict(),
             "data_versions": dict(bundle.data_versions),
             "training": dict(bundle.training),

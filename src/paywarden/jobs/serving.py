@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,10 @@ class Registry(Protocol):
 
     def get(self, reference: str | int) -> ModelBundle:
         """The verified bundle of a version."""
+
+
+_KNOWN = 4
+"""Models kept in memory: the champion, the one that goes on while a state is built, and some to go back to."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class ServingModels:
         self._warn = warn
         self._served: ServedModel | None = None
         self._refused: str | None = None
+        self._known: dict[str, ServedModel] = {}
 
     def champion(self) -> ServedModel:
         """The registry's champion; the last one where the new one is unfit or the registry is away.
@@ -56,8 +61,7 @@ class ServingModels:
         """
         try:
             version, digest = self._registry.champion()
-            if self._served is None or self._served.bundle.digest != digest:
-                self._served = self.exact(str(version), digest)
+            self._served = self.exact(str(version), digest)
             self._refused = None
         except (RegistryError, BundleError) as error:
             if self._served is None:
@@ -69,8 +73,8 @@ class ServingModels:
 
     def exact(self, version: str, digest: str) -> ServedModel:
         """The bundle with this digest. Raises BundleError where the registry's version has another one."""
-        if self._served is not None and self._served.bundle.digest == digest:
-            return self._served
+        if digest in self._known:
+            return replace(self._known[digest], version=version)
         kept = self._cache / digest
         bundle = ModelBundle.load(kept) if kept.exists() else self._registry.get(version)
         if bundle.digest != digest:
@@ -80,7 +84,10 @@ class ServingModels:
         engine = fit_engine(bundle, self._schema)
         if not kept.exists():
             bundle.save(kept)
-        return ServedModel(version, bundle, engine)
+        if len(self._known) == _KNOWN:
+            self._known.pop(next(iter(self._known)))
+        self._known[digest] = ServedModel(version, bundle, engine)
+        return self._known[digest]
 
 
 def fit_engine(bundle: ModelBundle, schema: EventSchema) -> Engine:

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import pytest
 
@@ -148,6 +149,22 @@ def test_the_model_of_a_manifest_is_exact(serving, registry, bundle, other_bundl
     assert serving.champion().bundle.digest == bundle.digest  # a retry does not change who serves
     with pytest.raises(BundleError, match="register the model again"):
         serving.exact("2", "e" * 64)
+
+
+def test_the_former_model_that_goes_on_is_read_once(serving, registry, tmp_path, bundle, newer_bundle):
+    serving.champion()
+    registry.bundles[3], registry.now = newer_bundle, 3
+    serving.champion()
+    shutil.rmtree(tmp_path / "bundles")
+    for _ in range(3):
+        assert serving.exact("1", bundle.digest).bundle == bundle
+    assert registry.fetched == ["1", "3"]
+
+
+def test_an_equal_bundle_under_another_version_is_served_as_that_version(serving, registry, bundle):
+    assert serving.champion().version == "1"
+    registry.bundles[5], registry.now = bundle, 5
+    assert serving.champion().version == "5"
 
 
 def test_a_retry_after_a_restart_finds_its_model_without_the_registry(serving, registry, tmp_path, bundle, warnings):
