@@ -17,6 +17,7 @@ from paywarden.errors import ConfigurationError
 from paywarden.features.windows import DAY_MS, HOUR_MS
 
 _QUARTER_HOUR_MS = HOUR_MS // 4
+_MOST_PERIODS = 1_000_000
 _EPOCH_WEEKDAY = 3  # 1970-01-01 was a Thursday; Monday is 0.
 _EPOCH = date(1970, 1, 1)
 
@@ -45,7 +46,7 @@ class Calendar:
         if self.timezone == "UTC":
             return at_ms
         # No zone has ever changed its offset within a quarter of an hour.
-        quarters, place = np.unique(at_ms // _QUARTER_HOUR_MS, return_inverse=True)
+        quarters, place = _distinct(at_ms // _QUARTER_HOUR_MS)
         zone = zoneinfo.ZoneInfo(self.timezone)
         offsets = [_offset_ms(int(quarter) * _QUARTER_HOUR_MS, zone) for quarter in quarters.tolist()]
         return at_ms + np.array(offsets, dtype=np.int64)[place]
@@ -56,10 +57,22 @@ class Calendar:
 
     def is_holiday(self, at_ms: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether the local day is a holiday."""
-        days, place = np.unique(self.local_ms(at_ms) // DAY_MS, return_inverse=True)
+        days, place = _distinct(self.local_ms(at_ms) // DAY_MS)
         closed = _holidays(self.holidays)
         found = [date.fromordinal(_EPOCH.toordinal() + int(day)) in closed for day in days.tolist()]
         return np.array(found, dtype=np.bool_)[place]
+
+
+def _distinct(periods: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct periods, and where each row's is among them. A batch spans few, so that no sort is needed."""
+    first = int(periods.min(initial=np.iinfo(np.int64).max)) if len(periods) else 0
+    span = int(periods.max(initial=first)) - first + 1
+    if span > _MOST_PERIODS:
+        distinct, place = np.unique(periods, return_inverse=True)
+        return distinct, place
+    seen = np.zeros(span, dtype=np.bool_)
+    seen[periods - first] = True
+    return np.flatnonzero(seen) + first, (np.cumsum(seen) - 1)[periods - first]
 
 
 def _offset_ms(at_ms: int, zone: zoneinfo.ZoneInfo) -> int:

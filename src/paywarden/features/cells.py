@@ -14,21 +14,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from paywarden.features.compiled import compiled
+from paywarden.features.compiled import compiled, inlined
 
 
 class CellKind(IntEnum):
-    """How a cell combines what is added to it."""
+    """How a cell combines what is added to it: first those of half a word, then of one, then of several."""
 
     COUNT = 0
-    SUM = 1
-    MAX = 2
+    MAX = 1
+    SUM = 2
     SQUARES = 3
-    SKETCH = 4
-    SMALL_SKETCH = 5
+    SMALL_SKETCH = 4
+    SKETCH = 5
 
 
-COUNT, SUM, MAX, SQUARES, SKETCH, SMALL_SKETCH = (int(kind) for kind in CellKind)
+COUNT, MAX, SUM, SQUARES, SMALL_SKETCH, SKETCH = (int(kind) for kind in CellKind)
 
 SKETCH_WORDS = 4
 SKETCH_BITS = 64 * SKETCH_WORDS
@@ -65,36 +65,65 @@ def halves(words: NDArray[np.int64]) -> NDArray[np.uint32]:
     return words.view(np.uint32)
 
 
-@compiled
+@inlined
 def add_squares(left: int, right: int) -> int:
     """Two sums of squares as one that stays at the largest word."""
     return _WORD_MAX if left > _WORD_MAX - right else left + right
 
 
-@compiled
+@inlined
+def add_count(narrow: Narrow, at: int) -> None:
+    """Count one more event in the half at ``at``."""
+    narrow[at] += np.uint32(1)
+
+
+@inlined
+def add_maximum(narrow: Narrow, at: int, value: np.int64) -> None:
+    """Let the maximum in the half at ``at`` be at least ``value``."""
+    # One more than the maximum, so that zero means empty.
+    capped = MAX_CAP if value > MAX_CAP else value  # noqa: FURB136 (typed for the compiler)
+    if capped + 1 > np.int64(narrow[at]):
+        narrow[at] = np.uint32(capped + 1)
+
+
+@inlined
+def add_square(wide: Wide, at: int, value: np.int64) -> None:
+    """Add the square of a value to the word at ``at``."""
+    capped = min(abs(value), SQUARES_CAP)
+    wide[at] = add_squares(wide[at], capped * capped)
+
+
+@inlined
+def add_bit(wide: Wide, at: int, value: np.int64) -> None:
+    """Add a value to the small sketch in the word at ``at``."""
+    wide[at] |= np.int64(1) << (value & (SMALL_SKETCH_BITS - 1))
+
+
+@inlined
+def add_sketched(wide: Wide, at: int, value: np.int64) -> None:
+    """Add a value to the sketch from the word at ``at`` on."""
+    bit = value & (SKETCH_BITS - 1)
+    wide[at + (bit >> 6)] |= np.int64(1) << (bit & 63)
+
+
+@inlined
 def add_cell(kind: int, wide: Wide, narrow: Narrow, at: int, value: np.int64) -> None:
     """Add one event's value to the cell at ``at`` (in words, or halves for a narrow kind), in place."""
     if kind == COUNT:
-        narrow[at] += np.uint32(1)
+        add_count(narrow, at)
+    elif kind == MAX:
+        add_maximum(narrow, at, value)
     elif kind == SUM:
         wide[at] += value
-    elif kind == MAX:
-        # One more than the maximum, so that zero means empty.
-        capped = MAX_CAP if value > MAX_CAP else value  # noqa: FURB136 (typed for the compiler)
-        if capped + 1 > np.int64(narrow[at]):
-            narrow[at] = np.uint32(capped + 1)
     elif kind == SQUARES:
-        capped = min(abs(value), SQUARES_CAP)
-        square = capped * capped
-        wide[at] = add_squares(wide[at], square)
-    elif kind == SKETCH:
-        bit = value & (SKETCH_BITS - 1)
-        wide[at + (bit >> 6)] |= np.int64(1) << (bit & 63)
+        add_square(wide, at, value)
+    elif kind == SMALL_SKETCH:
+        add_bit(wide, at, value)
     else:
-        wide[at] |= np.int64(1) << (value & (SMALL_SKETCH_BITS - 1))
+        add_sketched(wide, at, value)
 
 
-@compiled
+@inlined
 def sum_narrow(narrow: Narrow, start: int, stop: int) -> int:
     """Merged counts of the cells from ``start`` to before ``stop``."""
     total = np.int64(0)
@@ -103,7 +132,7 @@ def sum_narrow(narrow: Narrow, start: int, stop: int) -> int:
     return total
 
 
-@compiled
+@inlined
 def max_narrow(narrow: Narrow, start: int, stop: int) -> int:
     """Merged maxima."""
     largest = np.int64(0)
@@ -112,7 +141,7 @@ def max_narrow(narrow: Narrow, start: int, stop: int) -> int:
     return largest
 
 
-@compiled
+@inlined
 def sum_wide(wide: Wide, start: int, stop: int) -> int:
     """Merged sums."""
     total = np.int64(0)
@@ -121,7 +150,7 @@ def sum_wide(wide: Wide, start: int, stop: int) -> int:
     return total
 
 
-@compiled
+@inlined
 def sum_squares(wide: Wide, start: int, stop: int) -> int:
     """Merged sums of squares."""
     total = np.int64(0)
@@ -130,7 +159,7 @@ def sum_squares(wide: Wide, start: int, stop: int) -> int:
     return total
 
 
-@compiled
+@inlined
 def either_wide(wide: Wide, start: int, stop: int) -> int:
     """Merged small sketches."""
     bits = np.int64(0)
@@ -139,7 +168,7 @@ def either_wide(wide: Wide, start: int, stop: int) -> int:
     return bits
 
 
-@compiled
+@inlined
 def merge_sketches(into: Wide, at: int, wide: Wide, start: int, stop: int) -> None:
     """Merge the sketches from word ``start`` to before ``stop`` into the one at ``at`` of ``into``, in place."""
     for i in range(start, stop, SKETCH_WORDS):
@@ -165,6 +194,18 @@ def merge_cells(kind: int, into: Wide, at: int, wide: Wide, narrow: Narrow, star
 
 
 @compiled
+def _ones(word: np.uint64) -> int:
+    """How many bits are set, by adding neighbours up.
+
+    Source: H. S. Warren, Hacker's Delight, 2nd edition, section 5-1, 2012.
+    """
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@inlined
 def sketch_estimate(state: Wide, at: int, words: int) -> float:
     """Distinct values in a sketch of ``words`` words by linear counting; 4 saturate near 1,400, one near 270.
 
@@ -172,17 +213,14 @@ def sketch_estimate(state: Wide, at: int, words: int) -> float:
     """
     ones = 0
     for word in range(words):
-        rest = np.uint64(state[at + word])
-        while rest != 0:
-            rest &= rest - np.uint64(1)
-            ones += 1
+        ones += _ones(np.uint64(state[at + word]))
     if ones == 0:
         return 0.0
     bits = 64 * words
     return -bits * math.log(max(bits - ones, 1) / bits)
 
 
-@compiled
+@inlined
 def in_sketch(state: Wide, at: int, value: np.int64) -> bool:
     """Whether the small sketch may hold the value: never false for one that it holds."""
     return (state[at] >> (value & (SMALL_SKETCH_BITS - 1))) & 1 == 1

@@ -35,3 +35,12 @@ def compiled(function: Function) -> Function:
         # Private, for numba offers no other way to say what a function depends on; a test sees it if it stops working.
         dispatcher._cache._cache_file._source_stamp = SOURCES  # noqa: SLF001
     return dispatcher
+
+
+def inlined(function: Function) -> Function:
+    """The function compiled as part of each one that calls it.
+
+    A call that passes an array costs two atomic counts of references, more than most of these functions do.
+    """
+    dispatcher: Any = numba.njit(inline="always")(function)
+    return dispatcher  # type: ignore[no-any-return]

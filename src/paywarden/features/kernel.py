@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 from paywarden.features.aggregations.aggregation import Source
 from paywarden.features.aggregations.fraud_age import RUN_GAP_MS
 from paywarden.features.cells import (
-    CELL_WORDS,
     COUNT,
     MAX,
-    NARROW,
     SKETCH,
+    SKETCH_WORDS,
     SMALL_SKETCH,
     SQUARES,
     SUM,
-    CellKind,
     Narrow,
     Wide,
     add_cell,
@@ -30,18 +28,17 @@ from paywarden.features.cells import (
     sum_squares,
     sum_wide,
 )
-from paywarden.features.compiled import compiled
+from paywarden.features.compiled import compiled, inlined
 from paywarden.features.layout import Tables
 from paywarden.features.needs import ANOMALY_ABOVE
 from paywarden.features.places import kilometres_between
 from paywarden.features.results import FIRST_KNOWN, KNOWN, Result, finalise_all, zscore
 
-_CELL_WORDS = np.array([CELL_WORDS[int(kind)] for kind in CellKind], dtype=np.int64)
-_IS_NARROW = np.array([int(kind) in NARROW for kind in CellKind], dtype=np.bool_)
 _FRAUD_LABELS, _AUTHORISATIONS = int(Source.FRAUD_LABELS), int(Source.AUTHORISATIONS)
-_CLOCK, _TILE_MS, _TILES, _START, _STOP, _FIRST_BLOCK, _END_BLOCK = range(7)
-_KIND, _COLUMN, _SOURCE, _OFFSET = range(4)
-_GROUP, _SPAN, _KINDS = range(3)
+_CLOCK, _TILE_MS, _TILES, _START, _STOP, _BLOCKS = range(6)
+_COLUMN, _SOURCE, _OFFSET, _KIND = range(4)
+_GROUP, _SPAN, _MERGES = range(3)
+_NOW, _HEAD, _SLOT, _NOW_SLOT = range(4)
 _LAST, _RUN_BEGAN, _LOCATED_AT, _PLACE = range(4)
 _NEWCOMER, _TOLD_BY, _ANOMALY, _COUNT_SLOT, _SUM_SLOT, _SQUARES_SLOT = range(6)
 _SINCE_LAST, _SINCE_FRAUD, _FRAUD_RUN, _SPEED = (int(result) - FIRST_KNOWN for result in list(Result)[FIRST_KNOWN:])
@@ -56,68 +53,97 @@ def is_idle(record: Wide, as_of: int, ttl_ms: int) -> bool:
 
 
 @compiled
+def _quotient(number: int, divisor: int, inverse: float) -> int:
+    """``number // divisor`` for what is below 2**52: the processor divides integers slowly."""
+    quotient = int(float(number) * inverse)
+    rest = number - quotient * divisor
+    if rest < 0:
+        return quotient - 1
+    return quotient + 1 if rest >= divisor else quotient
+
+
+@inlined
+def _locate(record: Wide, as_of: int, groups: NDArray[np.int64], inverses: NDArray[np.float64], tiles_of: Wide) -> None:
+    """For each group: its tile as of a time and its slot, the newest tile it holds, and the slot of the older of both."""
+    for group in range(groups.shape[0]):
+        tile_ms, tiles = groups[group, _TILE_MS], groups[group, _TILES]
+        now = _quotient(as_of, tile_ms, inverses[group, 0])
+        now_slot = now - _quotient(now, tiles, inverses[group, 1]) * tiles
+        latest = record[groups[group, _CLOCK]]
+        head, slot = now, now_slot
+        behind = now * tile_ms - latest
+        if behind > tiles * tile_ms:
+            head = now - tiles - 1  # all tiles are past: which one is the newest does not matter
+        elif behind > 0:
+            while behind > 0:
+                behind -= tile_ms
+                head -= 1
+                slot = slot - 1 if slot > 0 else tiles - 1
+        elif behind <= -tile_ms:
+            head = _quotient(latest, tile_ms, inverses[group, 0])
+        tiles_of[group, _NOW], tiles_of[group, _NOW_SLOT] = now, now_slot
+        tiles_of[group, _HEAD], tiles_of[group, _SLOT] = head, slot
+
+
+@compiled
 def _merge_windows(  # noqa: C901, PLR0912 (a loop a kind of cell)
-    record: Wide, narrow: Narrow, as_of: int, tables: Tables, merged: Wide
+    record: Wide, narrow: Narrow, tables: Tables, tiles_of: Wide, merged: Wide
 ) -> None:
-    """Fill ``merged`` with the cells of every window as of a time."""
+    """Fill ``merged`` with the cells of every window, as of the tiles that were located."""
     merged[:] = 0
     groups, windows, merges = tables.groups, tables.windows, tables.merges
     for w in range(windows.shape[0]):
-        group, span = windows[w, _GROUP], windows[w, _SPAN]
-        clock, tile_ms, tiles = groups[group, _CLOCK], groups[group, _TILE_MS], groups[group, _TILES]
-        latest = record[clock]
-        # Most rings of a quiet record are past: told without a division.
-        if latest == 0 or as_of - latest >= span * tile_ms:
+        group = windows[w, _GROUP]
+        if record[groups[group, _CLOCK]] == 0:
             continue
-        now, head = as_of // tile_ms, latest // tile_ms
-        newest = min(now, head)
-        count = newest - max(now - span, head - tiles)
+        tiles, now, head = groups[group, _TILES], tiles_of[group, _NOW], tiles_of[group, _HEAD]
+        count = min(now, head) - max(now - windows[w, _SPAN], head - tiles)
         if count <= 0:
             continue
-        # Tiles newest - count + 1 to newest: one run of slots, or two around the ring's end.
-        stop = newest % tiles + 1
+        # The newest `count` tiles: one run of slots, or two around the ring's end.
+        stop = tiles_of[group, _SLOT] + 1
         start = stop - count
         wrapped = start < 0
         second = start + tiles
         start = max(start, 0)
-        for m in range(windows[w, _KINDS + COUNT], windows[w, _KINDS + COUNT + 1]):
+        for m in range(windows[w, _MERGES + COUNT], windows[w, _MERGES + COUNT + 1]):
             ring = merges[m, 0]
             total = sum_narrow(narrow, ring + start, ring + stop)
             if wrapped:
                 total += sum_narrow(narrow, ring + second, ring + tiles)
             merged[merges[m, 1]] = total
-        for m in range(windows[w, _KINDS + SUM], windows[w, _KINDS + SUM + 1]):
-            ring = merges[m, 0]
-            total = sum_wide(record, ring + start, ring + stop)
-            if wrapped:
-                total += sum_wide(record, ring + second, ring + tiles)
-            merged[merges[m, 1]] = total
-        for m in range(windows[w, _KINDS + MAX], windows[w, _KINDS + MAX + 1]):
+        for m in range(windows[w, _MERGES + MAX], windows[w, _MERGES + MAX + 1]):
             ring = merges[m, 0]
             largest = max_narrow(narrow, ring + start, ring + stop)
             if wrapped:
                 largest = max(largest, max_narrow(narrow, ring + second, ring + tiles))
             merged[merges[m, 1]] = largest
-        for m in range(windows[w, _KINDS + SQUARES], windows[w, _KINDS + SQUARES + 1]):
+        for m in range(windows[w, _MERGES + SUM], windows[w, _MERGES + SUM + 1]):
+            ring = merges[m, 0]
+            total = sum_wide(record, ring + start, ring + stop)
+            if wrapped:
+                total += sum_wide(record, ring + second, ring + tiles)
+            merged[merges[m, 1]] = total
+        for m in range(windows[w, _MERGES + SQUARES], windows[w, _MERGES + SQUARES + 1]):
             ring = merges[m, 0]
             squares = sum_squares(record, ring + start, ring + stop)
             if wrapped:
                 squares = add_squares(squares, sum_squares(record, ring + second, ring + tiles))
             merged[merges[m, 1]] = squares
-        for m in range(windows[w, _KINDS + SMALL_SKETCH], windows[w, _KINDS + SMALL_SKETCH + 1]):
+        for m in range(windows[w, _MERGES + SMALL_SKETCH], windows[w, _MERGES + SMALL_SKETCH + 1]):
             ring = merges[m, 0]
             bits = either_wide(record, ring + start, ring + stop)
             if wrapped:
                 bits |= either_wide(record, ring + second, ring + tiles)
             merged[merges[m, 1]] = bits
-        for m in range(windows[w, _KINDS + SKETCH], windows[w, _KINDS + SKETCH + 1]):
-            ring, at, words = merges[m, 0], merges[m, 1], _CELL_WORDS[SKETCH]
-            merge_sketches(merged, at, record, ring + start * words, ring + stop * words)
+        for m in range(windows[w, _MERGES + SKETCH], windows[w, _MERGES + SKETCH + 1]):
+            ring, at = merges[m, 0], merges[m, 1]
+            merge_sketches(merged, at, record, ring + start * SKETCH_WORDS, ring + stop * SKETCH_WORDS)
             if wrapped:
-                merge_sketches(merged, at, record, ring + second * words, ring + tiles * words)
+                merge_sketches(merged, at, record, ring + second * SKETCH_WORDS, ring + tiles * SKETCH_WORDS)
 
 
-@compiled
+@inlined
 def _read_header(record: Wide, as_of: int, place: int, header: NDArray[np.int64], known: NDArray[np.float64]) -> None:
     """What the header tells as of a time, at a place (0 where the event has none); NaN where it tells nothing."""
     known[:] = math.nan
@@ -133,40 +159,32 @@ def _read_header(record: Wide, as_of: int, place: int, header: NDArray[np.int64]
         known[_SPEED] = kilometres_between(record[header[_PLACE]], place) * _HOUR_MS / passed
 
 
-@compiled
-def _clear_passed_tiles(record: Wide, narrow: Narrow, clock: int, latest: int, as_of: int, tables: Tables) -> None:
-    """Clear the tiles that fall out of each ring of a clock when it moves from ``latest`` to ``as_of``."""
-    groups, blocks = tables.groups, tables.blocks
+@inlined
+def _clear_passed_tiles(
+    record: Wide, narrow: Narrow, clock: int, groups: NDArray[np.int64], blocks: NDArray[np.int64], tiles_of: Wide
+) -> None:
+    """Clear the tiles that fall out of the rings of a clock when it moves on."""
     for group in range(groups.shape[0]):
-        if groups[group, _CLOCK] != clock:
-            continue
-        tile_ms, tiles = groups[group, _TILE_MS], groups[group, _TILES]
-        if as_of - latest >= (tiles + 1) * tile_ms:
-            record[groups[group, _START] : groups[group, _STOP]] = 0
-            continue
-        before, head = latest // tile_ms, as_of // tile_ms
-        passed = head - before
-        if passed == 0:
+        tiles, passed = groups[group, _TILES], tiles_of[group, _NOW] - tiles_of[group, _HEAD]
+        if passed <= 0 or groups[group, _CLOCK] != clock:
             continue
         if passed >= tiles:
-            record[groups[group, _START] : groups[group, _STOP]] = 0
+            for word in range(groups[group, _START], groups[group, _STOP]):
+                record[word] = 0
             continue
-        first = (before + 1) % tiles
-        for b in range(groups[group, _FIRST_BLOCK], groups[group, _END_BLOCK]):
-            kind, offset = blocks[b, _KIND], blocks[b, _OFFSET]
-            words = _CELL_WORDS[kind]
-            slot = first
-            for _ in range(passed):
-                at = offset + slot * words
-                if _IS_NARROW[kind]:
-                    narrow[at] = 0
-                else:
-                    for word in range(words):
-                        record[at + word] = 0
-                slot = slot + 1 if slot + 1 < tiles else 0
+        slot = tiles_of[group, _NOW_SLOT]
+        for _ in range(passed):
+            for b in range(groups[group, _BLOCKS + COUNT], groups[group, _BLOCKS + SUM]):
+                narrow[blocks[b, _OFFSET] + slot] = 0
+            for b in range(groups[group, _BLOCKS + SUM], groups[group, _BLOCKS + SKETCH]):
+                record[blocks[b, _OFFSET] + slot] = 0
+            for b in range(groups[group, _BLOCKS + SKETCH], groups[group, _BLOCKS + SKETCH + 1]):
+                for word in range(SKETCH_WORDS):
+                    record[blocks[b, _OFFSET] + slot * SKETCH_WORDS + word] = 0
+            slot = slot - 1 if slot > 0 else tiles - 1
 
 
-@compiled
+@inlined
 def _write_header(
     record: Wide, source: int, as_of: int, place: int, last_report: int, header: NDArray[np.int64]
 ) -> None:
@@ -192,33 +210,29 @@ def _observe_event(
     present: NDArray[np.bool_],
     event: int,
     place: int,
-    ttl_ms: int,
     tables: Tables,
+    tiles_of: Wide,
 ) -> None:
     """Add one event to the record, in place: tiles fallen out of a ring are cleared, one too old is ignored."""
-    if is_idle(record, as_of, ttl_ms):
-        record[:] = 0
     clock = 1 if source == _FRAUD_LABELS else 0
     last_report, latest = record[1], record[clock]
-    if as_of > latest:
-        record[clock] = as_of
-        if latest > 0:
-            _clear_passed_tiles(record, narrow, clock, latest, as_of, tables)
-    _write_header(record, source, as_of, place, last_report, tables.header)
     groups, blocks = tables.groups, tables.blocks
+    if latest > 0:
+        _clear_passed_tiles(record, narrow, clock, groups, blocks, tiles_of)
+    record[clock] = max(latest, as_of)
+    _write_header(record, source, as_of, place, last_report, tables.header)
     for group in range(groups.shape[0]):
         if groups[group, _CLOCK] != clock:
             continue
-        tile_ms, tiles = groups[group, _TILE_MS], groups[group, _TILES]
-        tile = as_of // tile_ms
-        if as_of < latest and tile <= latest // tile_ms - tiles:
+        if latest > 0 and tiles_of[group, _NOW] <= tiles_of[group, _HEAD] - groups[group, _TILES]:
             continue
-        slot = tile % tiles
-        for b in range(groups[group, _FIRST_BLOCK], groups[group, _END_BLOCK]):
-            if blocks[b, _SOURCE] == source and present[event, blocks[b, _COLUMN]]:
+        slot = tiles_of[group, _NOW_SLOT]
+        for b in range(groups[group, _BLOCKS], groups[group, _BLOCKS + SKETCH + 1]):
+            column = blocks[b, _COLUMN]
+            if blocks[b, _SOURCE] == source and present[event, column]:
                 kind = blocks[b, _KIND]
-                at = blocks[b, _OFFSET] + slot * _CELL_WORDS[kind]
-                add_cell(kind, record, narrow, at, values[event, blocks[b, _COLUMN]])
+                step = SKETCH_WORDS if kind == SKETCH else 1
+                add_cell(kind, record, narrow, blocks[b, _OFFSET] + slot * step, values[event, column])
 
 
 @compiled
@@ -251,6 +265,7 @@ def fold_events(
     flags = tables.flags
     newcomer, told_by, anomaly = flags[_NEWCOMER], flags[_TOLD_BY], flags[_ANOMALY]
     merged = np.zeros(merged_words, dtype=np.int64)
+    tiles_of = np.zeros((tables.groups.shape[0], 4), dtype=np.int64)
     known = np.full(KNOWN, math.nan)
     for i in order:
         if record_of[i] < 0 or not scored[i]:
@@ -259,14 +274,16 @@ def fold_events(
             if record_of[i] < 0:
                 continue
         record, narrow = states[record_of[i]], halves[record_of[i]]
+        idle = is_idle(record, as_of[i], ttl_ms)
         if scored[i]:
             if newcomer >= 0:
                 present[i, newcomer] = out[i, told_by] == 1.0
-            if is_idle(record, as_of[i], ttl_ms):
+            if idle:
                 merged[:] = 0
                 known[:] = math.nan
             else:
-                _merge_windows(record, narrow, as_of[i], tables, merged)
+                _locate(record, as_of[i], tables.groups, tables.inverses, tiles_of)
+                _merge_windows(record, narrow, tables, tiles_of, merged)
                 _read_header(record, as_of[i], places[i], tables.header, known)
             finalise_all(tables.features, tables.results, merged, values, present, known, i, first, out)
             if anomaly >= 0:
@@ -277,6 +294,8 @@ def fold_events(
                 )
                 present[i, anomaly] = zscore(count, total, squares, float(values[i, 0])) > ANOMALY_ABOVE
         if source_of[i] >= 0:
-            _observe_event(
-                record, narrow, source_of[i], as_of[i], values, present, i, places[i], ttl_ms, tables
-            )  # fmt: skip
+            if idle:
+                record[:] = 0
+            if idle or not scored[i]:
+                _locate(record, as_of[i], tables.groups, tables.inverses, tiles_of)
+            _observe_event(record, narrow, source_of[i], as_of[i], values, present, i, places[i], tables, tiles_of)

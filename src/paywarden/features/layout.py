@@ -43,8 +43,9 @@ Slots = dict[tuple[Ring, int], int]
 class Tables(NamedTuple):
     """What the kernel reads, int64; a range is its first row and the one after its last.
 
-    ``groups`` ``[g, 7]``: clock, tile_ms, tiles, the range of words, the range in ``blocks``;
-    ``blocks`` ``[b, 4]``, by kind: kind, value column, source, offset (in halves for a narrow kind);
+    ``groups`` ``[g, 12]``: clock, tile_ms, tiles, the range of words, then where each kind of cell begins in
+    ``blocks``, and where the last ends; ``inverses`` float64 ``[g, 2]``: 1 ÷ tile_ms, 1 ÷ tiles;
+    ``blocks`` ``[b, 4]``: value column, source, offset (in halves where narrow), kind;
     ``windows`` ``[w, 9]``: group, tiles, then where each kind of cell begins in ``merges``, and where the last ends;
     ``merges`` ``[m, 2]``: offset of a ring, word of its merged cell;
     ``features`` ``[f, 5]`` and ``results`` ``[RESULTS + 1]``: see :func:`results.finalise_all`;
@@ -54,6 +55,7 @@ class Tables(NamedTuple):
     """
 
     groups: NDArray[np.int64]
+    inverses: NDArray[np.float64]
     blocks: NDArray[np.int64]
     windows: NDArray[np.int64]
     merges: NDArray[np.int64]
@@ -117,7 +119,7 @@ def record_layout(catalogue: Catalogue, record: str) -> RecordLayout:
     windows, merges, slots, merged = _windows(groups, needed)
     starts = np.cumsum([0, *(len(group.blocks) for group in groups)]).tolist()
     blocks = [
-        [block.ring.kind, fields.index(block.ring.field or "amount"), block.ring.source, block.offset]
+        [fields.index(block.ring.field or "amount"), block.ring.source, block.offset, block.ring.kind]
         for group in groups
         for block in group.blocks
     ]
@@ -125,8 +127,13 @@ def record_layout(catalogue: Catalogue, record: str) -> RecordLayout:
     reads_by_result = [int(feature.computation.reads) for _, feature in by_result]
     tables = Tables(
         groups=_table(
-            [[g.clock, g.tile_ms, g.tiles, g.start, g.stop, *starts[i : i + 2]] for i, g in enumerate(groups)], 7
+            [
+                [g.clock, g.tile_ms, g.tiles, g.start, g.stop, *_by_kind(g.blocks, first)]
+                for g, first in zip(groups, starts, strict=False)
+            ],
+            5 + len(CellKind) + 1,
         ),
+        inverses=np.array([[1 / group.tile_ms, 1 / group.tiles] for group in groups], np.float64).reshape(-1, 2),
         blocks=_table(blocks, 4),
         windows=_table(windows, 2 + len(CellKind) + 1),
         merges=_table(merges, 2),
@@ -194,14 +201,18 @@ def _windows(
     for number, group in enumerate(groups):
         for tiles in sorted({tiles for block in group.blocks for tiles in needed[block.ring]}):
             read = [block for block in group.blocks if tiles in needed[block.ring]]
-            kinds = [block.ring.kind for block in read]
-            bounds = np.searchsorted(kinds, np.arange(len(CellKind) + 1)) + len(merges)
-            windows.append([number, tiles, *bounds.tolist()])
+            windows.append([number, tiles, *_by_kind(read, len(merges))])
             for block in read:
                 merges.append([block.offset, merged])
                 slots[block.ring, tiles] = merged
                 merged += CELL_WORDS[block.ring.kind]
     return windows, merges, slots, merged
+
+
+def _by_kind(blocks: Sequence[Block], first: int) -> list[int]:
+    """Where each kind begins among blocks ordered by kind, the first of which is at ``first``, and where they end."""
+    bounds = np.searchsorted([block.ring.kind for block in blocks], np.arange(len(CellKind) + 1))
+    return (first + bounds).tolist()
 
 
 def _fields(features: Sequence[Feature], needed: dict[Ring, set[int]]) -> tuple[str, ...]:

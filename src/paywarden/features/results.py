@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.features.cells import SKETCH_WORDS, in_sketch, sketch_estimate
-from paywarden.features.compiled import compiled
+from paywarden.features.compiled import compiled, inlined
 
 Merged = NDArray[np.int64]
 
@@ -115,7 +115,7 @@ def burst(short: int, long: int, windows: int) -> float:
     return (short + 1.0) / (long / max(windows, 1) + 1.0)
 
 
-@compiled
+@inlined
 def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
     result: int, merged: Merged, a: int, b: int, c: int, value: np.int64
 ) -> float:
