@@ -23,6 +23,8 @@ OPTIONAL_FIELDS = ("auth_result", "transaction_type", "category", "channel", "co
 
 MAX_NAME_LENGTH = 40  # names become parts of feature names, such as card_ratio_amount_mean_30d
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+FIELD_NAMES = ("amount", "hour", "category", "channel", "country", "declined", "small", "round", "newcomer", "anomaly")
+"""What features call the fields of a transaction: no entity may have such a name."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,15 @@ class EventSchema:
                 raise ConfigurationError(f"{field.name} is the string {names!r}; give a list of names")
             object.__setattr__(self, field.name, tuple(names))  # a list from YAML is welcome, and stays hashable
         _check_names("entities", self.entities)
+        taken = {*FIELD_NAMES, "routing", *(f"{self.entities[0]}_{other}" for other in self.entities[1:])}
+        for entity in self.entities:
+            if entity in taken:
+                raise ConfigurationError(f"entities: {entity!r} is a name of features; rename the entity")
+        for number in self.extra_numbers:
+            if number.endswith("_code"):
+                raise ConfigurationError(
+                    f"extra_numbers: {number!r} ends in _code, as codes of texts do; rename it, or make it a category"
+                )
         _check_names("extra_numbers and extra_categories", self.extra_numbers + self.extra_categories)
         for name, all_names in (("optional", OPTIONAL_FIELDS), ("aggregated", self.extra_numbers)):
             chosen = getattr(self, name)

@@ -14,8 +14,8 @@ from paywarden.features.calendar import Calendar
 from paywarden.features.events import Inputs
 from paywarden.features.feature import Feature
 from paywarden.features.fields import CODES, NAMES
-from paywarden.features.needs import reads, rings
-from paywarden.features.request import CORE_REQUEST, TIMELESS, RequestFeature, code_source, request_feature
+from paywarden.features.needs import anomaly_reads, reads, rings
+from paywarden.features.request import CORE_REQUEST, TIMELY, RequestFeature, code_source, request_feature
 from paywarden.features.windows import DAY_MS, Window
 
 
@@ -33,6 +33,11 @@ class Memory:
     ids_ttl_ms: int = 7 * DAY_MS
     labelled_ids: int = 8
     labelled_ttl_ms: int = 120 * DAY_MS
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int) or value <= 0:
+                raise ValueError(f"memory: {name} is {value!r}; give a whole number above 0")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,8 @@ class Catalogue:
     calendar: Calendar = Calendar()  # noqa: RUF009 (it is frozen)
 
     def __post_init__(self) -> None:
+        for name in self.request:
+            request_feature(name)
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise ValueError(f"features declared twice: {', '.join(sorted(repeated))}")
@@ -178,34 +185,50 @@ class Catalogue:
 
     @classmethod
     def from_dict(cls, definition: Mapping[str, Any]) -> Catalogue:
-        """The catalogue that :meth:`to_dict` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+        """The catalogue that :meth:`to_dict` wrote.
+
+        Anything else raises KeyError, TypeError or ValueError, or
+        ConfigurationError for a calendar that is not known.
+        """
         return cls(
-            entities=tuple(map(str, definition["entities"])),
+            entities=tuple(_names(definition["entities"])),
             features=tuple(_feature_from_dict(fields) for fields in definition["features"]),
             memory=Memory(**definition["memory"]),
             pairs=tuple((str(first), str(second)) for first, second in definition["pairs"]),
-            request=tuple(map(str, definition["request"])),
+            request=tuple(_names(definition["request"])),
             calendar=Calendar(**definition["calendar"]),
         )
 
     @cached_property
     def _definitions(self) -> dict[str, object]:
         """What decides each feature's value, by name."""
-        zone = asdict(self.calendar)
-        found: dict[str, object] = {name: ["request", None if name in TIMELESS else zone] for name in self.request}
+        zone, holidays = self.calendar.timezone, self.calendar.holidays
+        found: dict[str, object] = {
+            name: ["request", zone if name in TIMELY else None, holidays if name == "is_holiday" else None]
+            for name in self.request
+        }
         for record in self.records:
             # A late event may read tiles that a longer ring still has and a shorter one has not.
             lengths = {ring: max(tiles) for ring, tiles in rings(self.of(record)).items()}
             for feature in self.of(record):
-                held = [[*ring, window.tiles, lengths[ring]] for ring, window in reads(feature)]
+                told = anomaly_reads() if feature.field == "anomaly" else []
+                held = [[*ring, window.tiles, lengths[ring]] for ring, window in reads(feature) + told]
                 local = zone if feature.field == "hour" else None
                 found[feature.name] = [_feature_to_dict(feature), held, local, self.memory.record_ttl_ms]
+                if feature.field == "newcomer":
+                    found[feature.name] = [found[feature.name], found[self.names[self.newcomer(record)]]]
         return found
 
 
 def canonical(value: object) -> bytes:
     """JSON of plain values, always the same for the same ones."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _names(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise TypeError(f"{value!r} is no list of names")
+    return value
 
 
 def _feature_to_dict(feature: Feature) -> dict[str, Any]:

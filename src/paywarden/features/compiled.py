@@ -43,4 +43,4 @@ def inlined(function: Function) -> Function:
     A call that passes an array costs two atomic counts of references, more than most of these functions do.
     """
     dispatcher: Any = numba.njit(inline="always")(function)
-    return dispatcher  # type: ignore[no-any-return]
+    return dispatcher

@@ -67,6 +67,11 @@ class Feature:
     def meaning(self) -> str:
         """In words, for people."""
         field = self.field.removeprefix("extra_").replace("_", " ") if self.field else ""
-        text = f"{self.computation.meaning.format(field=field)} of the {self.entity.replace('_', ' and ')}"
+        text = self.computation.meaning.format(field=field, fields=_plural(field))
+        text += f" of the {self.entity.replace('_', ' and ')}"
         text += f" in {self.window.name}" if self.window else ""
         return text + (f", against {self.baseline.name}" if self.baseline else "")
+
+
+def _plural(word: str) -> str:
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

@@ -2,7 +2,8 @@
 
 A field is a column of int64 and a mask that says where it is present:
 
-- ``amount``, in base-currency minor units, and ``extra_<name>`` for an extra number, in thousandths;
+- ``amount``, in base-currency minor units, and ``extra_<name>`` for an extra number, in thousandths; in
+  squares an amount counts as at most 671,088.63, and an extra number as at most 67,108.863;
 - the token of an entity, ``category``, ``channel``, ``country`` and ``extra_<name>`` for an extra category: hashes;
 - ``hour`` of the day, 0 to 23, in the catalogue's time zone;
 - sorts of transactions, present where they apply: ``declined``; ``small`` and ``round`` amounts; ``newcomer``, a

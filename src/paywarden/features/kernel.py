@@ -46,7 +46,7 @@ _SHORTEST_TRIP_MS = 60_000
 _HOUR_MS = 3_600_000.0
 
 
-@compiled
+@inlined
 def is_idle(record: Wide, as_of: int, ttl_ms: int) -> bool:
     """Whether the record is older than its time to live, so that it reads as empty."""
     return as_of - max(record[0], record[1]) > ttl_ms
@@ -64,7 +64,7 @@ def _quotient(number: int, divisor: int, inverse: float) -> int:
 
 @inlined
 def _locate(record: Wide, as_of: int, groups: NDArray[np.int64], inverses: NDArray[np.float64], tiles_of: Wide) -> None:
-    """For each group: its tile as of a time and its slot, the newest tile it holds, and the slot of the older of both."""
+    """For each group: its tile as of a time and its slot, the newest tile held, and the slot of the older of both."""
     for group in range(groups.shape[0]):
         tile_ms, tiles = groups[group, _TILE_MS], groups[group, _TILES]
         now = _quotient(as_of, tile_ms, inverses[group, 0])
@@ -85,7 +85,7 @@ def _locate(record: Wide, as_of: int, groups: NDArray[np.int64], inverses: NDArr
         tiles_of[group, _HEAD], tiles_of[group, _SLOT] = head, slot
 
 
-@compiled
+@inlined
 def _merge_windows(  # noqa: C901, PLR0912 (a loop a kind of cell)
     record: Wide, narrow: Narrow, tables: Tables, tiles_of: Wide, merged: Wide
 ) -> None:
@@ -200,7 +200,7 @@ def _write_header(
             record[header[_PLACE]] = place
 
 
-@compiled
+@inlined
 def _observe_event(
     record: Wide,
     narrow: Narrow,
@@ -260,6 +260,9 @@ def fold_events(
     observed; ``values`` int64 ``[n, v]`` and ``present`` are what cells are made of. The record's features stand in
     ``out`` float32 ``[m, f]`` from column ``first`` on, those known before to the left. What is not read is NaN; the
     rows from ``m`` on (labels) have none.
+
+    Everything it calls is compiled into it: a call that passes arrays costs atomic counts of references, which took
+    most of the time before.
     """
     features = tables.features.shape[0]
     flags = tables.flags

@@ -153,11 +153,17 @@ def layout_digest(catalogue: Catalogue) -> str:
     described = {
         "codec": CODEC_VERSION,
         "records": [[x.record, list(x.header), [[*b.ring, b.tiles] for b in x.blocks]] for x in layouts],
+        "newcomers": [_told_by(catalogue, x.record) for x in layouts if "newcomer" in x.fields],
         "hours": catalogue.calendar.timezone if any("hour" in layout.fields for layout in layouts) else None,
         "routing": [catalogue.entities[:1], memory.ids, memory.labelled_ids],
         "ttl_ms": [memory.record_ttl_ms, memory.ids_ttl_ms, memory.labelled_ttl_ms],
     }
     return hashlib.sha256(canonical(described)).hexdigest()
+
+
+def _told_by(catalogue: Catalogue, record: str) -> str:
+    """The feature that tells a newcomer, whose name says its window: it decides what enters cells of newcomers."""
+    return catalogue.names[catalogue.newcomer(record)]
 
 
 def _header(features: Sequence[Feature]) -> tuple[str, ...]:

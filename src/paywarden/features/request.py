@@ -73,8 +73,8 @@ _KNOWN = {
         RequestFeature("is_holiday", "1 on holidays", _is_holiday),
     )
 }
-TIMELESS = ("amount",)
-"""The known ones that do not depend on the calendar."""
+TIMELY = tuple(name for name in _KNOWN if name != "amount")
+"""Those that depend on the time zone."""
 
 
 def request_feature(name: str) -> RequestFeature:

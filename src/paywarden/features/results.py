@@ -153,7 +153,7 @@ def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
     return math.nan
 
 
-@compiled
+@inlined
 def finalise_all(
     table: NDArray[np.int64],
     bounds: NDArray[np.int64],

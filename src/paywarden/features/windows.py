@@ -23,6 +23,8 @@ class Window:
     name: str
 
     def __post_init__(self) -> None:
+        if not isinstance(self.duration_ms, int) or not isinstance(self.tile_ms, int):
+            raise TypeError(f"window {self.name}: duration and tile are whole milliseconds")
         if self.tile_ms <= 0 or self.duration_ms <= 0 or self.duration_ms % self.tile_ms:
             raise ValueError(
                 f"window {self.name}: {self.duration_ms} ms is not a whole number of {self.tile_ms} ms tiles"

@@ -8,7 +8,7 @@ from paywarden.features.aggregations.aggregation import Aggregation, Stored
 from paywarden.features.cells import SKETCH, SMALL_SKETCH
 from paywarden.features.results import Result
 
-DISTINCT = Aggregation("distinct", (Stored(SKETCH),), Result.DISTINCT, "distinct {field}s (estimate)")
+DISTINCT = Aggregation("distinct", (Stored(SKETCH),), Result.DISTINCT, "distinct {fields} (estimate)")
 DISTINCT_FEW = Aggregation(
-    "distinct_few", (Stored(SMALL_SKETCH),), Result.DISTINCT_FEW, "distinct {field}s (estimate)", word="distinct"
+    "distinct_few", (Stored(SMALL_SKETCH),), Result.DISTINCT_FEW, "distinct {fields} (estimate)", word="distinct"
 )
