@@ -105,12 +105,10 @@ def test_another_time_zone_changes_what_is_told_by_the_clock():
     assert "is_holiday" in changed(TIMED, replace(TIMED, calendar=Calendar(holidays="FR")))
 
 
-@pytest.mark.xfail(strict=True, reason="codes and extra numbers hold the calendar, too")
 def test_another_time_zone_changes_nothing_else():
     assert changed(TIMED, replace(TIMED, calendar=Calendar("Europe/Paris"))) == OF_TIME
 
 
-@pytest.mark.xfail(strict=True, reason="whatever is told by the clock holds the holidays, too")
 def test_other_holidays_change_holidays_alone():
     assert changed(TIMED, replace(TIMED, calendar=Calendar(holidays="FR"))) == {"is_holiday"}
 
@@ -120,13 +118,11 @@ def with_newcomers(*features, told_by=QUARTER):
     return Catalogue(BOTH, (pair, *features, Feature("merchant", "share", "newcomer", DAY)), pairs=(BOTH,))
 
 
-@pytest.mark.xfail(strict=True, reason="a newcomer does not hold the feature that tells it")
 def test_a_newcomer_means_what_its_pair_remembers():
     name = ["merchant_share_newcomer_1d"]
     assert contract_of(with_newcomers(told_by=MONTH), name) != contract_of(with_newcomers(), name)
 
 
-@pytest.mark.xfail(strict=True, reason="an anomaly does not hold the lengths of the rings that tell it")
 def test_an_anomaly_means_what_its_record_remembers():
     anomalies = Catalogue(("card",), (Feature("card", "count_of", "anomaly", DAY),))
     name = [anomalies.names[0]]

@@ -231,7 +231,6 @@ def test_the_zone_is_part_of_a_layout_that_stores_hours():
     assert layout_digest(dataclasses.replace(hours, calendar=Calendar("UTC", "FR"))) == layout_digest(hours)
 
 
-@pytest.mark.xfail(strict=True, reason="what tells newcomers is not described, though they are stored")
 def test_newcomers_told_by_another_window_are_another_layout():
     month = Window(30 * DAY_MS, QUARTER.tile_ms // 3, "30d")
     counts = [Feature("card_merchant", "count", None, window) for window in (month, QUARTER)]
