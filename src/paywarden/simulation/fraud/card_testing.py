@@ -6,6 +6,7 @@ The tests are small and often declined, most of them from a device never seen be
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from paywarden.simulation.devices import strange_devices
 from paywarden.simulation.draft import DAY_MS, HOUR_MS, PATTERNS, Draft, concat, draft
@@ -15,9 +16,9 @@ from paywarden.simulation.stage import Stage
 _FEWEST, _MOST = 24, 60
 _MERCHANTS = 2
 _LONGEST_BURST_MS = 3 * HOUR_MS
-_MEDIAN_AMOUNT, _AMOUNT_SIGMA = 210.0, 0.5
-_AMOUNTS = (30, 499)  # below 5.00, so that the holder overlooks it
+_AMOUNTS = (60, 499)  # below 5.00, so that the holder overlooks it, and spread as evenly as honest ones there
 _DECLINED = 0.35
+_ANY_HOUR = 0.3  # the others begin when people buy online, where they go unnoticed
 _OWN_DEVICE = 0.4  # of the tests come from the one device of the burst
 _USED = 0.35  # of the numbers that were approved
 _USED_FACTOR = 2.0
@@ -37,22 +38,29 @@ def _tests(rng: np.random.Generator, stage: Stage, day: int, campaigns: int) -> 
     size = rng.integers(_FEWEST, _MOST + 1, size=campaigns)
     burst = np.repeat(np.arange(campaigns), size)
     shops = market.testable.draw(0, rng.random((campaigns, _MERCHANTS)))
-    begins_at = day * DAY_MS + rng.integers(DAY_MS, size=campaigns)
+    begins_at = _beginnings(rng, stage, day, campaigns)
     lasts = rng.uniform(0.2, 1.0, size=campaigns) * _LONGEST_BURST_MS
     rows = len(burst)
-    amount = _MEDIAN_AMOUNT * np.exp(_AMOUNT_SIGMA * rng.standard_normal(rows))
     merchant = shops[burst, rng.integers(_MERCHANTS, size=rows)]
     same_device = rng.random(rows) < _OWN_DEVICE
     return draft(
         card=rng.integers(len(stage.people.cards), size=rows),
         merchant=merchant,
         occurred_ms=begins_at[burst] + lasts[burst] * rng.random(rows),
-        amount=np.clip(np.rint(amount), *_AMOUNTS).astype(np.int64),
+        amount=rng.integers(_AMOUNTS[0], _AMOUNTS[1] + 1, size=rows),
         channel=channels(rng, stage, merchant, 0.0),
         declined=rng.random(rows) < _DECLINED,
         pattern=PATTERNS.index("card_testing"),
         device=np.where(same_device, strange_devices(rng, campaigns)[burst], strange_devices(rng, rows)),
     )
+
+
+def _beginnings(rng: np.random.Generator, stage: Stage, day: int, campaigns: int) -> NDArray[np.int64]:
+    cards = stage.people.cards
+    someone = rng.integers(len(cards), size=campaigns)
+    usual = stage.usual_times(rng, day, someone, np.ones(campaigns, dtype=np.bool_), cards.city[someone])
+    any_time = day * DAY_MS + rng.integers(DAY_MS, size=campaigns)
+    return np.where(rng.random(campaigns) < _ANY_HOUR, any_time, usual)
 
 
 def _purchases(rng: np.random.Generator, stage: Stage, tests: Draft) -> Draft:
