@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +13,7 @@ from paywarden.errors import DataError
 from paywarden.events.json_columns import json_text, member, messages, object_member, raw_member
 from paywarden.events.schema import EventSchema
 from paywarden.events.strings import one_array
+from paywarden.events.vector_text import decode_vectors, encode_vectors
 from paywarden.events.wire import read_block
 
 DECISION_SOURCES = ("stream", "api", "fallback", "shadow")
@@ -73,7 +73,7 @@ def decision_ids(
 def encode_decisions(table: pa.Table, schema: EventSchema) -> list[bytes]:
     """One JSON message a row of a table with the columns of :func:`decision_schema`; nulls are left out.
 
-    ``vector`` may be a list or a fixed-size list of float32; NaN becomes null within it.
+    ``vector`` may be a list or a fixed-size list of float32; :mod:`~paywarden.events.vector_text` says its text.
     """
     return messages(
         [
@@ -82,26 +82,25 @@ def encode_decisions(table: pa.Table, schema: EventSchema) -> list[bytes]:
             *(member(name, table.column(name)) for name, _ in _SCORED),
             raw_member("reasons", _reasons_text(one_array(table.column("reasons")))),
             *(member(name, table.column(name)) for name, _ in _VERSIONS),
-            raw_member("vector", _vector_text(one_array(table.column("vector")))),
+            member("vector", encode_vectors(one_array(table.column("vector")))),
             *(member(name, table.column(name)) for name, _ in _COORDINATES),
         ]
     )
 
 
 def decode_decisions(values: Sequence[bytes], schema: EventSchema) -> pa.Table:
-    """The table that was encoded, with the columns of :func:`decision_schema`; null within a vector becomes NaN.
+    """The table that was encoded, with the columns of :func:`decision_schema`.
 
     Raises :class:`~paywarden.errors.DataError` if a message is not a decision: they are ours, so this is no user error.
     """
     entities = ("entities", pa.struct([(name, pa.string()) for name in schema.entities]))
-    fields = pa.schema([f for f in decision_schema(schema) if f.name not in schema.entity_columns]).append(
-        pa.field(*entities)
-    )
+    kept = [field for field in decision_schema(schema) if field.name not in (*schema.entity_columns, "vector")]
+    fields = pa.schema([*kept, entities, ("vector", pa.string())])
     table = _decoded(values, fields, "decision")
     columns = {name: one_array(table.column(name)) for name in table.column_names}
     structs = columns.pop("entities").flatten()
     columns |= dict(zip(schema.entity_columns, structs, strict=True))
-    columns["vector"] = _with_nan(columns["vector"])
+    columns["vector"] = decode_vectors(columns["vector"])
     return pa.Table.from_arrays(
         [columns[name] for name in decision_schema(schema).names], schema=decision_schema(schema)
     )
@@ -130,29 +129,6 @@ def _reasons_text(reasons: pa.ListArray) -> pa.StringArray:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), each), ",")
     return pc.binary_join_element_wise("[", joined, "]", "")
-
-
-def _vector_text(vectors: pa.ListArray | pa.FixedSizeListArray) -> pa.StringArray:
-    """Vectors of one length, as a batch has them, are written as one matrix and cut apart; others one by one."""
-    lengths = pc.list_value_length(vectors)
-    values = vectors.flatten().to_numpy(zero_copy_only=False)
-    width = len(values) // max(len(vectors), 1)
-    if width and vectors.null_count == 0 and pc.all(pc.equal(lengths, width)).as_py():
-        rows = _json_numbers(values.reshape(-1, width))[2:-2].split(b"],[")
-        return pc.binary_join_element_wise("[", pa.array(rows, pa.string()), "]", "")
-    each = [None if row is None else _json_numbers(np.array(row, dtype=np.float32)) for row in vectors.to_pylist()]
-    return pa.array(each, pa.string())
-
-
-def _json_numbers(values: np.ndarray) -> bytes:
-    return orjson.dumps(np.ascontiguousarray(values, dtype=np.float32), option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def _with_nan(vectors: pa.ListArray) -> pa.ListArray:
-    if vectors.offset or vectors.null_count:
-        vectors = pa.concat_arrays([vectors])
-    values = pc.fill_null(vectors.values, np.float32("nan"))
-    return pa.ListArray.from_arrays(vectors.offsets, values, mask=vectors.is_null() if vectors.null_count else None)
 
 
 def _decoded(values: Sequence[bytes], fields: pa.Schema, what: str) -> pa.Table:
