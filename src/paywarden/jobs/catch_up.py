@@ -56,9 +56,11 @@ class CatchUp:
         try:
             state = self._take(engine.digest, owner)
             tail = newest_manifest(state.layout, state.store.current(), self.manifests)
+            if self._is_new:
+                self.publish(tail)  # a build's was not, and the lake needs it to replay what follows
             if self._is_new and not is_build(tail):
                 # Whether it was cut short is not known: folding it again leaves the same state.
-                self._fold(engine, state, tail)
+                self._fold(state, engine, tail)
             self._is_new = False
             reached = self._go_on(engine, state, after(ends_of(tail.ranges), self.earliest()), position)
         except BaseException:
@@ -96,12 +98,12 @@ class CatchUp:
             epoch = self.manifests.new_epoch(state.current_epoch())
             manifest = BatchManifest(epoch, 0, tuple(sorted(spans)), state.layout)
             self.manifests.write(manifest)
-            self._fold(engine, state, manifest)
+            self.publish(manifest)
+            self._fold(state, engine, manifest)
             total -= sum(piece.values())
             self.say(f"the state of layout {state.layout[:16]} caught up; {total:,} records to go")
         return total == 0
 
-    def _fold(self, engine: Engine, state: OpenState, manifest: BatchManifest) -> None:
-        self.publish(manifest)
+    def _fold(self, state: OpenState, engine: Engine, manifest: BatchManifest) -> None:
         state.store.begin_batch(state.lease, manifest.tag)
         fold_into(state.store, state.lease, engine, *self.read(manifest.ranges), manifest.tag)

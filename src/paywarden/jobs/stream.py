@@ -123,6 +123,10 @@ class StreamJob:
         return manifest, self._models.exact(str(manifest.bundle_version), str(manifest.bundle_digest))
 
     def _new_plan(self, batch: int, ranges: Sequence[OffsetRange]) -> tuple[BatchManifest, ServedModel]:
+        if batch == self._identity.first_batch:
+            build = self._manifests.read(BatchTag(self._identity.stream_epoch, 0))
+            if build:
+                self._publish(build)  # the lake needs it to replay what follows
         served = self._model_for(batch, ranges)
         manifest = BatchManifest(
             stream_epoch=self._identity.stream_epoch,

@@ -136,6 +136,12 @@ class TestBatch:
         )
         assert not stream.run(1)[0].from_empty
 
+    def test_the_manifest_of_the_build_is_published_once_before_the_first_batch(self, start, build, engine):
+        made = build(engine)
+        stream = start()
+        first, second = stream.run(0)[0], stream.run(1)[0]
+        assert stream.published == [made, first, second]
+
     def test_what_a_batch_gave_is_reported_with_its_seconds(self, stream):
         outcome = dataclasses.replace(NOTHING, decisions=4)
         stream.run(0, lambda *_: outcome)
