@@ -16,14 +16,15 @@ app = typer.Typer(help="Registered models and their aliases.", no_args_is_help=T
 
 @app.command("list")
 def list_models() -> None:
-    """List the registered versions, newest first, with their aliases.
+    """List the registered versions, newest first, with their aliases and the layout of the state that each needs.
 
     Example: [bold]paywarden models list[/]
     """
-    table = Table("version", "aliases", "bundle", "registered (UTC)")
+    table = Table("version", "aliases", "bundle", "state", "registered (UTC)")
     for model in wiring.registry(settings_of()).list_versions():
         registered = datetime.fromtimestamp(model.created_at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
-        table.add_row(str(model.version), ", ".join(model.aliases), model.bundle_digest[:12], registered)
+        aliases, bundle, layout = ", ".join(model.aliases), model.bundle_digest[:12], model.state_layout_digest[:16]
+        table.add_row(str(model.version), aliases, bundle, layout, registered)
     out.print(table)
 
 

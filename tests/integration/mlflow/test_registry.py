@@ -34,6 +34,7 @@ def test_a_bundle_comes_back_as_it_went_in(registry, result):
     registered = registry.log_and_register(result)
     assert registered.version == 1
     assert registered.bundle_digest == result.bundle.digest
+    assert registered.state_layout_digest == result.bundle.state_layout_digest
     assert registered.aliases == ()
     for reference in (1, "1"):
         assert registry.get(reference) == result.bundle

@@ -32,6 +32,7 @@ CHALLENGER: Final = "challenger"
 _BUNDLE: Final = "bundle"
 _PLOTS: Final = "report"
 _DIGEST_TAG: Final = "paywarden.bundle_digest"
+_LAYOUT_TAG: Final = "paywarden.state_layout_digest"
 _EXISTS: Final = "RESOURCE_ALREADY_EXISTS"
 _PARAMETERS_A_CALL: Final = 100  # MLflow's limits for one log_batch
 _METRICS_A_CALL: Final = 1000
@@ -39,10 +40,14 @@ _METRICS_A_CALL: Final = 1000
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version in the registry: its number, its bundle's digest, its run, its aliases, its creation (epoch ms)."""
+    """A version in the registry: its number, its bundle's digest, its run, its aliases, its creation (epoch ms).
+
+    ``state_layout_digest`` names the state that it needs, as `paywarden state show` lists them.
+    """
 
     version: int
     bundle_digest: str
+    state_layout_digest: str
     run_id: str
     aliases: tuple[str, ...]
     created_at: int
@@ -196,7 +201,7 @@ def _run_tags(bundle: ModelBundle, tags: Mapping[str, str] | None) -> dict[str, 
         _DIGEST_TAG: bundle.digest,
         "paywarden.contract_digest": bundle.contract_digest,
         "paywarden.policy_digest": bundle.policy.digest,
-        "paywarden.state_layout_digest": bundle.state_layout_digest,
+        _LAYOUT_TAG: bundle.state_layout_digest,
     }
     return {**(tags or {}), **own}
 
@@ -211,6 +216,7 @@ def _registered(version: ModelVersion) -> RegisteredVersion:
     return RegisteredVersion(
         version=int(version.version),
         bundle_digest=tags[_DIGEST_TAG],
+        state_layout_digest=tags.get(_LAYOUT_TAG, ""),
         run_id=str(version.run_id),
         aliases=tuple(sorted(version.aliases)),
         created_at=int(version.creation_timestamp),
