@@ -9,14 +9,17 @@ import pyarrow.csv as pa_csv
 import pytest
 
 from paywarden import wiring
+from paywarden.adapters.kafka.consumer import RECORD_SCHEMA
 from paywarden.adapters.state.lmdb_store import LmdbStateStore
 from paywarden.errors import ConfigurationError
+from paywarden.events.encoding import encode_transactions
 from paywarden.events.mapping import Mapping
 from paywarden.events.schema import EventSchema
 from paywarden.features.calendar import Calendar
 from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.templates import core_catalogue, full_catalogue
 from paywarden.settings import ENVIRONMENT_PREFIX, load_settings
+from paywarden.simulation.world import World
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +154,42 @@ def test_a_category_is_told_by_its_rate_of_fraud():
     templates = wiring.reasons(coded).templates
     assert templates["category_code"].say(0.021) == "fraud rate of the category so far: 2.1 %"
     assert templates["extra_browser_family_code"].say(math.nan) == "the transaction bears no browser family"
+
+
+class Source:
+    """Kafka with one partition more than was asked for, a malformed transaction, and no labels."""
+
+    def __init__(self, values):
+        self.values, self.asked = values, []
+
+    def read(self, start, end):
+        self.asked.append((start, end))
+        (topic,) = end
+        for partition in (0, 1):
+            rows = {
+                "topic": [topic] * len(self.values),
+                "partition": [partition] * len(self.values),
+                "offset": list(range(len(self.values))),
+                "timestamp": [1_700_000_000_000] * len(self.values),
+                "key": [None] * len(self.values),
+                "value": self.values,
+            }
+            yield pa.table(rows, schema=RECORD_SCHEMA)
+
+
+def test_events_between_offsets_are_the_valid_ones_of_the_ranges(monkeypatch):
+    (day,) = World(4, cards=40, merchants=60).days(0, 1)
+    valid = day.transactions.slice(0, 3)
+    source = Source([b"{", *encode_transactions(valid, EventSchema())])
+    monkeypatch.setattr(wiring, "kafka_source", lambda _: source)
+    ranges = (OffsetRange("labels", 0, 5, 5), OffsetRange("transactions", 0, 0, 3))
+    transactions, labels = wiring.events_between(load_settings())(ranges)
+    assert source.asked == [({"transactions": {0: 0}}, {"transactions": {0: 3}})]  # nothing of the labels
+    assert transactions["transaction_id"].to_pylist() == valid["transaction_id"].to_pylist()[:2]
+    assert transactions["offset"].to_pylist() == [1, 2]
+    assert transactions["partition"].to_pylist() == [0, 0]
+    assert labels.num_rows == 0
+    assert set(EventSchema().label_schema().names) < set(labels.schema.names)
 
 
 MAPPING = """
