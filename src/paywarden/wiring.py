@@ -52,8 +52,8 @@ from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
 from paywarden.jobs.train import read_history
-from paywarden.scoring.encoding import is_code
-from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
+from paywarden.scoring.reasons import ReasonBook
+from paywarden.scoring.wording import reason_book
 from paywarden.settings import Settings
 from paywarden.training.thresholds import AlertBudget
 from paywarden.training.trainer import TrainingSettings
@@ -387,22 +387,7 @@ def days_ms(days: float) -> int:
 
 def reasons(features: Catalogue) -> ReasonBook:
     """What alerts say of each feature."""
-    return ReasonBook(templates={name: _template(name, meaning) for name, meaning in features.meanings.items()})
-
-
-def _template(name: str, meaning: str) -> ReasonTemplate:
-    """Words with the value in its unit: money for amounts, per cent for rates; a code's value is its rate of fraud."""
-    if is_code(name):
-        category = name.removesuffix("_code").removeprefix("extra_").replace("_", " ")
-        text = f"fraud rate of the {category} so far: {{percent:.1f}} %"
-        return ReasonTemplate(name.upper(), text, f"the transaction bears no {category}")
-    if "fraud_rate" in name:
-        value = "{percent:.1f} %"
-    elif name == "amount" or any(part in name for part in ("_sum_", "_mean_amount", "_max_")):
-        value = "{money:,.2f}" if "ratio" not in name else "{value:.1f}"
-    else:
-        value = "{value:,.1f}" if "zscore" in name or "ratio" in name else "{value:,.0f}"
-    return ReasonTemplate(name.upper(), f"{meaning}: {value}", f"{meaning}: none yet")
+    return reason_book(features)
 
 
 def _java(_settings: Settings) -> str:

@@ -1,8 +1,6 @@
-import math
 import os
 from datetime import datetime, timezone
 from decimal import Decimal
-from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -17,7 +15,7 @@ from paywarden.events.mapping import Mapping
 from paywarden.events.schema import EventSchema
 from paywarden.features.calendar import Calendar
 from paywarden.features.manifest import BatchManifest, OffsetRange
-from paywarden.features.templates import core_catalogue, full_catalogue
+from paywarden.features.templates import full_catalogue
 from paywarden.settings import ENVIRONMENT_PREFIX, load_settings
 from paywarden.simulation.world import World
 
@@ -121,39 +119,6 @@ def test_lag_is_what_kafka_holds_beyond_a_manifest(monkeypatch):
         OffsetRange("transactions", 1, 7, 7),
     )
     assert wiring.lag_of(load_settings())(BatchManifest(1, 1, ranges, "layout")) == 0 + 10 + 1
-
-
-@pytest.mark.parametrize("entities", [("card", "merchant"), ("account", "device", "card")])
-def test_every_feature_has_a_reason_in_words(entities):
-    features = core_catalogue(entities)
-    book = wiring.reasons(features)
-    assert set(book.templates) == set(features.names)
-    assert len({template.code for template in book.templates.values()}) == len(features.names)
-    for template in book.templates.values():
-        for value in (0.0, 1.5, 123_456.0):
-            text = template.text.format(value=value, percent=100 * value, money=value / 100)
-            assert "{" not in text
-
-
-def shown(name, value):
-    template = wiring.reasons(core_catalogue()).templates[name]
-    return template.text.format(value=value, percent=100 * value, money=value / 100).rsplit(": ", 1)[1]
-
-
-def test_values_are_in_their_units():
-    assert shown("amount", 123_456) == "1,234.56"
-    assert shown("card_sum_amount_1h", 5_000) == "50.00"
-    assert shown("card_count_1h", 12) == "12"
-    assert shown("card_fraud_rate_7d", 0.125) == "12.5 %"
-    assert shown("card_zscore_amount_30d", 2.34) == "2.3"
-    assert shown("card_ratio_to_mean_amount_30d", 2.34) == "2.3"
-
-
-def test_a_category_is_told_by_its_rate_of_fraud():
-    coded = SimpleNamespace(meanings={"category_code": "…", "extra_browser_family_code": "…"})
-    templates = wiring.reasons(coded).templates
-    assert templates["category_code"].say(0.021) == "fraud rate of the category so far: 2.1 %"
-    assert templates["extra_browser_family_code"].say(math.nan) == "the transaction bears no browser family"
 
 
 class Source:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from paywarden.errors import ConfigurationError
 
-_FIELDS: Final = frozenset({"value", "percent", "money"})
+_FIELDS: Final = frozenset({"value", "percent", "money", "duration"})
+_UNITS: Final = (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0))
 _FORMAT: Final = re.compile(r",?(\.\d)?[fg]?")
 
 
@@ -27,13 +28,15 @@ class ReasonTemplate:
     """A code and the words for one feature: `ReasonTemplate("CARD_VELOCITY", "{value:.0f} payments in 1 h")`.
 
     Fields in the text: `{value}` as it is, `{percent}` a share times 100, `{money}` minor units divided by 100; each
-    with an optional format such as `:.0f` or `:,.2f`. `missing` is said where the feature is absent (NaN).
+    with an optional format such as `:.0f` or `:,.2f`; and `{duration}`, seconds in words. `missing` is said where the
+    feature is absent (NaN), `zero` where it is 0, if there is one.
     Raises ConfigurationError for other fields: a template is data and must not reach into objects.
     """
 
     code: str
     text: str
     missing: str | None = None
+    zero: str | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -50,7 +53,28 @@ class ReasonTemplate:
         """The words for one value of the feature, NaN meaning absent."""
         if math.isnan(value):
             return self.missing if self.missing is not None else "not known before"
-        return self.text.format(value=value, percent=value * 100.0, money=value / 100.0)
+        if value == 0 and self.zero is not None:
+            return self.zero
+        return self.text.format(
+            value=value, percent=value * 100.0, money=value / 100.0, duration=_Duration(_duration(value))
+        )
+
+
+class _Duration(str):
+    """Words, which take no format."""
+
+    __slots__ = ()
+
+    def __format__(self, _: str) -> str:
+        return str(self)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in the unit that one would say."""
+    for unit, size in _UNITS:
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:,.0f} s"
 
 
 @dataclass(frozen=True)
