@@ -35,7 +35,8 @@ from paywarden.simulation.arrivals import arrivals
 from paywarden.training.trainer import train
 
 TARGET_RATIO = 0.3
-ROWS_A_ROUND = 40_000
+ROWS_A_ROUND = 100_000
+"""What a stream that is behind takes at once, so that the fixed cost of a batch weighs as it does then."""
 PARTITIONS = SHARDS = 4
 SCHEMA = EventSchema()
 CATALOGUE = full_catalogue(SCHEMA)
