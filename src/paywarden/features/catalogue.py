@@ -89,6 +89,8 @@ class Catalogue:
         ]
         if strange:
             raise ValueError(f"features of entities or fields that are not declared: {', '.join(strange)}")
+        # In the order of a vector, so that a catalogue equals the one that is read back.
+        object.__setattr__(self, "features", tuple(f for record in self.records for f in self.of(record)))
         for entity in {f.entity for f in self.features if f.field == "newcomer"}:
             self.newcomer(entity)
 
@@ -177,7 +179,7 @@ class Catalogue:
         return {
             "entities": list(self.entities),
             "pairs": [list(pair) for pair in self.pairs],
-            "features": [_feature_to_dict(feature) for record in self.records for feature in self.of(record)],
+            "features": [_feature_to_dict(feature) for feature in self.features],
             "request": list(self.request),
             "calendar": asdict(self.calendar),
             "memory": asdict(self.memory),

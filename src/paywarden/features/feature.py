@@ -31,6 +31,8 @@ class Feature:
             raise ValueError(f"feature {self.name}: {self.aggregation} needs {'a' if found.stores else 'no'} window")
         if found.of_field != (self.field is not None):
             raise ValueError(f"feature {self.name}: {self.aggregation} needs {'no' if self.field else 'a'} field")
+        if self.field and found.of_number and not (self.field == "amount" or self.field.startswith("extra_")):
+            raise ValueError(f"feature {self.name}: {self.aggregation} needs a number: amount, or an extra number")
         if found.against_baseline != (self.baseline is not None):
             wants = "a" if found.against_baseline else "no"
             raise ValueError(f"feature {self.name}: {self.aggregation} needs {wants} baseline window")

@@ -89,7 +89,7 @@ def test_inputs_are_what_features_and_request_read_and_no_more():
         (BOTH, (SUM, COUNT, SUM), "declared twice: card_sum_amount_1h"),
         (("card",), (SUM, COUNT), "not declared: merchant_count_1d"),
         (("card",), (Feature("card", "distinct", "device", HOUR),), "not declared: card_distinct_device_1h"),
-        (("card",), (Feature("card", "sum", "tip", HOUR),), "not declared: card_sum_tip_1h"),
+        (("card",), (Feature("card", "count_of", "tip", HOUR),), "not declared: card_count_tip_1h"),
         (BOTH, (FIRST,), "not declared: card_merchant_first_time_90d"),
         ((), (SUM,), "not declared: card_sum_amount_1h"),
     ],
@@ -175,6 +175,7 @@ def test_a_feature_that_is_missing_is_named_with_what_to_do():
 def test_a_definition_goes_through_json_and_back(catalogue):
     written = catalogue.to_dict()
     read = Catalogue.from_dict(json.loads(json.dumps(written)))
+    assert read == catalogue
     assert read.to_dict() == written
     assert read.contract() == catalogue.contract()
     assert canonical(read.to_dict()) == canonical(written)

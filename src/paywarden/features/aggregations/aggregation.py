@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from paywarden.features.cells import CELL_WORDS, NARROW, add_cell, halves, merge_cells
+from paywarden.features.cells import CELL_WORDS, MAX, NARROW, SQUARES, SUM, add_cell, halves, merge_cells
 from paywarden.features.results import Result, finalise
 
 Cells = NDArray[np.int64]
@@ -64,6 +64,11 @@ class Aggregation:
     def of_field(self) -> bool:
         """Whether a feature of it names a field."""
         return self.needs_field or any(stored.of_field for stored in self.stores)
+
+    @property
+    def of_number(self) -> bool:
+        """Whether its field must be a number: sums of hashes mean nothing."""
+        return any(stored.kind in (SUM, MAX, SQUARES) for stored in self.stores)
 
     @property
     def against_baseline(self) -> bool:
