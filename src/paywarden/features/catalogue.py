@@ -216,7 +216,8 @@ class Catalogue:
                 told = anomaly_reads() if feature.field == "anomaly" else []
                 held = [[*ring, window.tiles, lengths[ring]] for ring, window in reads(feature) + told]
                 local = zone if feature.field == "hour" else None
-                found[feature.name] = [_feature_to_dict(feature), held, local, self.memory.record_ttl_ms]
+                meant = [_feature_to_dict(feature), feature.computation.version]
+                found[feature.name] = [*meant, held, local, self.memory.record_ttl_ms]
                 if feature.field == "newcomer":
                     found[feature.name] = [found[feature.name], found[self.names[self.newcomer(record)]]]
         return found

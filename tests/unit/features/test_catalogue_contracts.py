@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from paywarden.features.aggregations import ALL
 from paywarden.features.calendar import Calendar
 from paywarden.features.catalogue import Catalogue, Memory
 from paywarden.features.feature import Feature
@@ -129,3 +130,11 @@ def test_an_anomaly_means_what_its_record_remembers():
     longer = Feature("card", "sum", "amount", Window(20 * MONTH.tile_ms, MONTH.tile_ms, "60d"))
     beside = replace(anomalies, features=(*anomalies.features, longer))
     assert contract_of(beside, name) != contract_of(anomalies, name)
+
+
+def test_a_changed_formula_is_another_contract(monkeypatch):
+    """Of the features that use it alone."""
+    before = {name: contract_of(TWO, (name,)) for name in TWO.names}
+    monkeypatch.setitem(ALL, "sum", replace(ALL["sum"], version=2))
+    after = {name: contract_of(Catalogue(BOTH, (SUM, COUNT)), (name,)) for name in TWO.names}
+    assert {name for name in before if before[name] != after[name]} == {SUM.name}

@@ -54,8 +54,8 @@ class Aggregation:
     reads: Result
     meaning: str
     word: str = ""
-    needs_field: bool = False
-    """Whether it compares the present event's own field even though no cell is made of it."""
+    version: int = 1
+    """Raised with every change of what it computes from equal events, so that no model is served other values."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "word", self.word or self.name)
@@ -63,7 +63,7 @@ class Aggregation:
     @property
     def of_field(self) -> bool:
         """Whether a feature of it names a field."""
-        return self.needs_field or any(stored.of_field for stored in self.stores)
+        return any(stored.of_field for stored in self.stores)
 
     @property
     def of_number(self) -> bool:
