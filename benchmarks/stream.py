@@ -19,7 +19,7 @@ from paywarden.adapters.local.broker import LocalBroker
 from paywarden.adapters.spark.decide_step import OutputTopics
 from paywarden.adapters.spark.parse_step import ParseStep
 from paywarden.adapters.spark.session import spark_session
-from paywarden.adapters.spark.stream import SparkStream
+from paywarden.adapters.spark.stream import SINK_OPTIONS, SparkStream
 from paywarden.adapters.state.lmdb_store import open_lmdb
 from paywarden.clock import system_clock
 from paywarden.events.currency import CurrencyTable
@@ -98,7 +98,9 @@ def _rounds(directory: Path, connection: KafkaConnection, files: dict[str, bytes
     for number in range(ROUNDS + 1):
         spans = {partition: (number * n, (number + 1) * n) for partition, n in size.items()}
         records = _records(session, connection, spans)
-        copied = records.select("key", "value").write.format("kafka").options(**connection.spark_options())
+        copied = (
+            records.select("key", "value").write.format("kafka").options(**SINK_OPTIONS, **connection.spark_options())
+        )
         manifest = BatchManifest(1, number + 1, (), engine.digest, "1", "bench", "bench")
         store.begin_batch(lease, manifest.tag)
         taken = {

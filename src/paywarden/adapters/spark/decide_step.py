@@ -162,7 +162,7 @@ class DecideStep:
 
 
 def _constant(text: str, count: int) -> pa.Array:
-    return pa.array(np.full(count, text, dtype=object), pa.string())
+    return pa.repeat(pa.scalar(text, pa.string()), count)
 
 
 def _reasons(scorer: Scorer, vectors: NDArray[np.float32], alerted: NDArray[np.bool_]) -> pa.Array:
@@ -187,11 +187,11 @@ def _records(
 ) -> pa.Table:
     count = len(keys)
     columns = [
-        pa.array([topic] * count, pa.string()),
+        _constant(topic, count),
         keys,
         values,
         pa.array(headers, pa.list_(_HEADER)) if headers else pa.nulls(count, pa.list_(_HEADER)),
-        pa.array([outcome] * count, pa.string()) if isinstance(outcome, str) else outcome,
+        _constant(outcome, count) if isinstance(outcome, str) else outcome,
         latency if latency is not None else pa.nulls(count, pa.int64()),
         received_at if received_at is not None else pa.nulls(count, pa.int64()),
     ]
