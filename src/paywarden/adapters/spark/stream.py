@@ -59,8 +59,8 @@ class BatchJob(Protocol):
 
 
 SINK_OPTIONS = {"kafka.batch.size": "262144", "kafka.linger.ms": "20"}
-"""Producer options of Spark's sink. Kafka's default of 16 KB holds a dozen decisions: with these a batch of 100,000 took
-a tenth less time, and 20 ms are nothing beside a micro-batch."""
+"""Producer options of Spark's sink. Kafka's default of 16 KB holds a dozen decisions: with these a batch of 100,000
+took a tenth less time, and 20 ms are nothing beside a micro-batch."""
 _COMMIT_POLL_SECONDS = 0.05
 _COMMIT_POLLS = 200
 
