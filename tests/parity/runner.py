@@ -15,7 +15,7 @@ from paywarden.features.catalogue import Catalogue, Step
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
 from paywarden.features.events import EventBatch, arrival_order, fold_order, from_tables
-from paywarden.features.hashing import hash_keys, shards_of
+from paywarden.features.hashing import hash_strings, shards_of
 from paywarden.features.manifest import BatchManifest, batch_numbers
 
 
@@ -88,7 +88,7 @@ class ShardedRunner:
 
     def _tasks(self, events: EventBatch, tokens: pa.Array) -> Iterator[tuple[np.ndarray, EventBatch]]:
         """One task a shard: its rows and its events."""
-        shard_of = shards_of(hash_keys([(token or "").encode() for token in tokens.to_pylist()]), self.shards)
+        shard_of = shards_of(hash_strings(tokens.fill_null("")), self.shards)
         for shard in range(self.shards):
             rows = np.flatnonzero(shard_of == shard)
             yield rows, take(events, rows)

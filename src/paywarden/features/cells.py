@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,18 +45,6 @@ _WORD_MAX = np.iinfo(np.int64).max
 
 Wide = NDArray[np.int64]
 Narrow = NDArray[np.uint32]
-
-
-class Cell(NamedTuple):
-    """A kind of cell over one field of the event."""
-
-    kind: int
-    field: str
-
-    @property
-    def words(self) -> int:
-        """Width in int64 words, once merged."""
-        return CELL_WORDS[self.kind]
 
 
 def halves(words: NDArray[np.int64]) -> NDArray[np.uint32]:

@@ -6,8 +6,6 @@ Ids, distinct counts and shards depend on it; changing it changes the state layo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -33,11 +31,6 @@ def hash_strings(values: pa.Array | pa.ChunkedArray) -> NDArray[np.uint64]:
     if flat.null_count:
         hashes[np.asarray(flat.is_null())] = 0
     return hashes
-
-
-def hash_keys(keys: Sequence[bytes]) -> NDArray[np.uint64]:
-    """XXH64 of each key, uint64 ``[n]``."""
-    return hash_strings(pa.array(keys, type=pa.large_binary()))
 
 
 def shards_of(hashes: NDArray[np.uint64], shards: int) -> NDArray[np.int32]:

@@ -1,18 +1,19 @@
 """The accuracy that the distinct counts promise, over many sets of tokens."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from paywarden.features.aggregations import ALL
 from paywarden.features.cells import SKETCH_BITS, SKETCH_WORDS, SMALL_SKETCH_BITS
-from paywarden.features.hashing import hash_keys
+from paywarden.features.hashing import hash_strings
 
 DISTINCT, FEW, KNOWN = ALL["distinct"], ALL["distinct_few"], ALL["first_time_of"]
 
 
 def sketch(tokens, aggregation=DISTINCT):
     cells = aggregation.empty()
-    for value in hash_keys(tokens).view(np.int64):
+    for value in hash_strings(pa.array(tokens)).view(np.int64):
         cells = aggregation.add(cells, int(value))
     return cells
 
