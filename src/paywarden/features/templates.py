@@ -60,7 +60,8 @@ def _of_any_entity(entity: str, schema: EventSchema) -> list[Feature]:
     features += _against_history(entity)
     features += [Feature(entity, "burst", None, short, long) for short, long in ((HOUR, WEEK), (DAY, MONTH))]
     features += [Feature(entity, "count_of", "anomaly", window) for window in (DAY, WEEK)]
-    features += _fraud_rates(entity, (DAY, WEEK, MONTH))
+    # Frauds of one card are reported days later, so that a day tells nothing of it and would cost 32 bytes.
+    features += _fraud_rates(entity, (WEEK, MONTH) if entity == schema.routing_entity else (DAY, WEEK, MONTH))
     features += [Feature(entity, "seconds_since_fraud"), Feature(entity, "fraud_run_seconds")]
     if "auth_result" in schema.optional:
         features += [Feature(entity, "count_of", "declined", window) for window in (HOUR, DAY, WEEK)]
