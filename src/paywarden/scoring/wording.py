@@ -9,7 +9,12 @@ from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
 
 _VERSION = 2
 
-_AMOUNTS = {"sum": "in all", "mean": "on average", "max": "at most", "std": "of usual variation"}
+_AMOUNTS = {
+    "sum": "payments of the {entity} {window} add up to {{money:,.2f}}",
+    "mean": "mean amount of the {entity} {window}: {{money:,.2f}}",
+    "max": "largest amount of the {entity} {window}: {{money:,.2f}}",
+    "std": "amounts of the {entity} {window} vary by {{money:,.2f}}",
+}
 
 _SORTS = {
     "declined": "declined payments",
@@ -85,8 +90,7 @@ def _story(feature: Feature, entity: str) -> tuple[str, str, str | None, str | N
         case "burst":
             return "burst", f"{{value:.1f}} times the usual number of payments of the {entity} {window}", None, None
         case "sum" | "mean" | "max" | "std":
-            how = _AMOUNTS[feature.aggregation]
-            return "amounts", f"{{money:,.2f}} {how} of the {entity} {window}", None, None
+            return "amounts", _AMOUNTS[feature.aggregation].format(entity=entity, window=window), None, None
         case "ratio_to_mean":
             return "unusual_amount", f"{{value:.1f}} times the usual amount of the {entity}", None, None
         case "zscore":

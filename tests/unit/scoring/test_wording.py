@@ -28,7 +28,7 @@ def test_every_feature_is_told_in_words(catalogue, value):
     ("name", "value", "said"),
     [
         ("amount", 123_456, "the amount: 1,234.56"),
-        ("card_sum_amount_1h", 5_000, "50.00 in all of the card in 1h"),
+        ("card_sum_amount_1h", 5_000, "payments of the card in 1h add up to 50.00"),
         ("card_count_1h", 12, "12 payments of the card in 1h"),
         ("merchant_fraud_rate_7d", 0.125, "12.5 % of the payments of the merchant in 7d reported as fraud (smoothed)"),
         ("card_zscore_amount_30d", 2.34, "2.3 standard deviations from the usual amount of the card"),
