@@ -102,7 +102,8 @@ def _replay(replay: Mapping[str, Any]) -> Iterator[str]:
 
 def _stream(stream: Mapping[str, Any]) -> Iterator[str]:
     title = f"stream ÷ null passthrough, full catalogue of {stream['features']}"
-    yield _row(title, stream["stream_to_passthrough"], str(stream["target_ratio"]))
+    yield _row(title, stream["stream_to_plain_passthrough"], str(stream["target_ratio"]))
+    yield _row(f"{title}, with the stream's producer options", stream["stream_to_passthrough"])
     yield _row("the stream, rows/s", stream["stream_rows_per_second"])
 
 

@@ -52,7 +52,7 @@ def _rows(report: Mapping[str, Any]) -> list[_Row]:
         full = source.get("full", {}) if isinstance(source, dict) else {}
         title = f"replay, {full.get('features')} features,\n{name.split(',')[0]}, rows/s"
         rows.append(_row(title, full.get("rows_per_second"), replay.get("target_rows_per_second"), "rows/s"))
-    rows.append(_row("stream ÷ passthrough", stream.get("stream_to_passthrough"), stream.get("target_ratio")))
+    rows.append(_row("stream ÷ passthrough", stream.get("stream_to_plain_passthrough"), stream.get("target_ratio")))
     return [row for row in rows if row is not None]
 
 
