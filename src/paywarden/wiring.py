@@ -52,8 +52,6 @@ from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
 from paywarden.jobs.train import read_history
-from paywarden.scoring.reasons import ReasonBook
-from paywarden.scoring.wording import reason_book
 from paywarden.settings import Settings
 from paywarden.training.thresholds import AlertBudget
 from paywarden.training.trainer import TrainingSettings
@@ -383,11 +381,6 @@ def command_process(name: str, arguments: list[str], log: Path, environment: dic
 def days_ms(days: float) -> int:
     """Days in milliseconds."""
     return int(days * DAY_MS)
-
-
-def reasons(features: Catalogue) -> ReasonBook:
-    """What alerts say of each feature."""
-    return reason_book(features)
 
 
 def _java(_settings: Settings) -> str:

@@ -13,6 +13,7 @@ from paywarden.cli.train import metrics_table
 from paywarden.evaluation.report import write_report
 from paywarden.features.templates import full_catalogue
 from paywarden.jobs.train import History, replayed_dataset, split_of, windows_of
+from paywarden.scoring.wording import reason_book
 from paywarden.training.trainer import train
 
 
@@ -40,7 +41,7 @@ def evaluate(
     dataset = replayed_dataset(History(data.transactions, data.labels, {"file": file.name}), catalogue, delay_ms)
     split = split_of(dataset, train_days)
     err.print("training")
-    result = train(dataset, split, wiring.training_settings(settings), reasons=wiring.reasons(catalogue))
+    result = train(dataset, split, wiring.training_settings(settings), reasons=reason_book(catalogue))
     facts = {"bundle": result.bundle.digest, "features": len(result.bundle.feature_names), "split": split.to_dict()}
     paths = write_report(directory, f"Paywarden on {file.name}", windows_of(result), facts)
     out.print(metrics_table(result.test, "the test window"))

@@ -26,6 +26,7 @@ from paywarden.jobs.demo import Served
 from paywarden.jobs.produce import Arrivals, Produced
 from paywarden.jobs.train import History, Trained, read_history, train_and_register
 from paywarden.scoring.scorer import Scorer
+from paywarden.scoring.wording import reason_book
 from paywarden.settings import Settings, load_settings
 
 _STREAM_START_SECONDS = 180.0
@@ -108,7 +109,7 @@ class LocalPlatform:
             wiring.training_settings(self.settings),
             label_delay_days=label_delay_days,
             train_days=train_days,
-            reasons=wiring.reasons(self.catalogue),
+            reasons=reason_book(self.catalogue),
             say=self._say,
         )
         return self._trained

@@ -11,6 +11,7 @@ from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
 from paywarden.evaluation.metrics import Metrics
 from paywarden.jobs.train import read_history, train_and_register
+from paywarden.scoring.wording import reason_book
 
 
 def train(
@@ -41,7 +42,7 @@ def train(
         label_delay_days=label_delay_days,
         train_days=train_days,
         alias=alias or None,
-        reasons=wiring.reasons(features),
+        reasons=reason_book(features),
         say=lambda text: err.print(text, highlight=False),
     )
     out.print(metrics_table(trained.result.test, f"version {trained.version} on its test window"))

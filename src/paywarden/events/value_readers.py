@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.events import earth
 from paywarden.events.strings import validity
 
 AMOUNT_UNITS = ("major", "minor")
-EARTH_RADIUS_KM = 6371.0088  # mean radius (IUGG)
 LARGEST_READ = 10**15  # beyond every limit of a time or an amount, and exact as a float64
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
@@ -72,19 +72,11 @@ def renamed(values: pa.Array, names: Mapping[str, str]) -> pa.StringArray:
 
 
 def distance_km(points: Sequence[pa.Array]) -> pa.DoubleArray:
-    """Kilometres between two points, each a latitude and a longitude in degrees, along the sphere of Earth's size.
-
-    The haversine formula (R. W. Sinnott, "Virtues of the Haversine", Sky & Telescope 68, 1984). Null where any is.
-    """
+    """Kilometres between two points, each a latitude and a longitude in degrees; null where any is."""
     read = [numbers(values) for values in points]
     known = np.logical_and.reduce([validity(values) for values in read])
     degrees = [pc.fill_null(values, 0.0).to_numpy(zero_copy_only=False) for values in read]
-    first_latitude, first_longitude, latitude, longitude = (np.radians(values) for values in degrees)
-    half_chord = (
-        np.sin((latitude - first_latitude) / 2) ** 2
-        + np.cos(first_latitude) * np.cos(latitude) * np.sin((longitude - first_longitude) / 2) ** 2
-    )
-    return pa.array(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half_chord, 0, 1))), mask=~known)
+    return pa.array(earth.distance_km(*degrees), mask=~known)
 
 
 def _comparable(values: pa.Array) -> pa.StringArray:
@@ -97,7 +89,7 @@ def cast_or_null(values: pa.Array, target: pa.DataType) -> pa.Array:
     """The values cast, null where Arrow refuses: whole at first, in halves where a half is refused."""
     try:
         return values.cast(target)
-    except pa.ArrowNotImplementedError:
+    except pa.ArrowNotImplementedError:  # Arrow knows no cast at all between the two types
         return pa.nulls(len(values), target)
     except pa.ArrowInvalid:
         if len(values) == 1:

@@ -6,6 +6,8 @@ at the routing step and :meth:`Engine.fold` for each record, and keeps the state
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +38,10 @@ class Keys:
 
     unique: pa.Array
     record_of: NDArray[np.int64]
+
+
+StatesOf = Callable[[str], AbstractContextManager[tuple[NDArray[np.int64], NDArray[np.int64]]]]
+"""From a record, or ``routing``, to its states ``[k, words]`` and where each event's is; kept when the block ends."""
 
 
 class Engine:
@@ -120,6 +126,17 @@ class Engine:
             vectors,
             self.columns[record],
         )
+
+    def fold_all(
+        self, events: EventBatch, order: NDArray[np.int64], vectors: NDArray[np.float32], states_of: StatesOf
+    ) -> NDArray[np.int8]:
+        """Judge events and fold every record in ``order``, as one process may: fills ``vectors``, gives verdicts."""
+        with states_of(ROUTING) as routing:
+            verdicts = self.judge(events, order, *routing)
+        for record in self.catalogue.records:
+            with states_of(record) as held:
+                self.fold(record, events, order, verdicts, *held, vectors)
+        return verdicts
 
     def request(self, events: EventBatch, vectors: NDArray[np.float32]) -> None:
         """Write the request features of the first ``m`` events into the last columns of ``vectors`` ``[m, width]``."""

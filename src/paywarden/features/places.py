@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from paywarden.features.compiled import compiled
 
-_EARTH_RADIUS_KM = 6371.0088  # mean radius R1: Moritz, Geodetic Reference System 1980, Journal of Geodesy 74, 2000
+# The number of events/earth.py, written again: what is compiled here is stamped by the sources of this room alone.
+_EARTH_RADIUS_KM = 6371.0088
 _TEN_MILLIONTHS = 1e7
 _LOW_HALF = 0xFFFFFFFF
 NOWHERE = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from paywarden.features.catalogue import Catalogue
-from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
 from paywarden.features.events import EventBatch, arrival_order, fold_order, from_tables
 from paywarden.features.manifest import BatchManifest, batch_numbers
@@ -56,16 +56,15 @@ def fold_in_order(events: EventBatch, order: NDArray[np.int64], transactions: in
     """Fold a batch whose first ``transactions`` rows are transactions and the rest labels, in the given order."""
     states: dict[str, EntityStates] = {}
 
-    def empty(record: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    @contextmanager
+    def empty(record: str) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         keys = engine.keys(record, events)
         records = np.zeros((len(keys.unique), engine.words(record)), dtype=np.int64)
         states[record] = EntityStates(keys.unique, records)
-        return records, keys.record_of
+        yield records, keys.record_of
 
-    verdicts = engine.judge(events, order, *empty(ROUTING))
     vectors = np.empty((transactions, engine.width), dtype=np.float32)
-    for record in engine.catalogue.records:
-        engine.fold(record, events, order, verdicts, *empty(record), vectors)
+    verdicts = engine.fold_all(events, order, vectors, empty)
     engine.request(events, vectors)
     return Replay(vectors, verdicts[:transactions], verdicts[transactions:], states)
 

@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
 from paywarden.features.events import fold_order, from_tables
 from paywarden.features.state import BatchTag, Lease, StateStore
@@ -37,12 +36,8 @@ def fold_into(
         yield states, found.record_of
         write_states(store, lease, record, found.unique, states, shards, tag)
 
-    with states_of(ROUTING) as routing:
-        verdicts = engine.judge(events, order, *routing)
     vectors = np.empty((transactions.num_rows, engine.width), dtype=np.float32)
-    for record in engine.catalogue.records:
-        with states_of(record) as held:
-            engine.fold(record, events, order, verdicts, *held, vectors)
+    engine.fold_all(events, order, vectors, states_of)
 
 
 def write_states(

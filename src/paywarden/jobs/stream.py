@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,29 +10,15 @@ from typing import Protocol
 
 from paywarden.clock import Clock
 from paywarden.errors import BundleError, PaywardenError, RegistryError, StreamError
-from paywarden.features.catalogue import Catalogue
+from paywarden.features.batch import Execute
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
-from paywarden.features.state import BatchTag, Lease, OpenStore
+from paywarden.features.state import BatchTag
 from paywarden.jobs.catch_up import CatchUp
 from paywarden.jobs.epochs import Manifests, OpenState, starts_of
 from paywarden.jobs.serving import ServedModel
 from paywarden.jobs.stream_identity import StreamIdentity
-
-
-class Execute(Protocol):
-    """Runs a batch as its manifest says."""
-
-    def __call__(
-        self,
-        manifest: BatchManifest,
-        files: Mapping[str, bytes],
-        catalogue: Catalogue,
-        open_store: OpenStore,
-        lease: Lease,
-    ) -> BatchOutcome:
-        """Fold it into the state of the recipe, decide it by the bundle of these files."""
 
 
 class Models(Protocol):

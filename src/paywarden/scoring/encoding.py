@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.errors import BundleError
+from paywarden.features.request import code_source
 from paywarden.scoring.canonical import require_keys
 
 CODE_END: Final = 1 << 24
@@ -26,7 +27,7 @@ CODE_END: Final = 1 << 24
 
 def is_code(name: str) -> bool:
     """Whether the feature of this name is the code of a category (`category_code`, `extra_browser_code`)."""
-    return name.endswith("_code")
+    return code_source(name) is not None
 
 
 @dataclass(frozen=True)

@@ -32,23 +32,10 @@ from paywarden.adapters.spark.rows import INPUT_COLUMNS
 from paywarden.adapters.spark.tally import Counts, count_records, new_tally, outcome_of
 from paywarden.clock import Clock
 from paywarden.errors import ContractMismatch, Fenced, PaywardenError, StaleWriter, StateStoreError, StreamError
+from paywarden.features.batch import Execute
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import Lease, OpenStore
-
-
-class Execute(Protocol):
-    """Runs a batch: see :meth:`SparkStream.execute`."""
-
-    def __call__(
-        self,
-        manifest: BatchManifest,
-        files: Mapping[str, bytes],
-        catalogue: Catalogue,
-        open_store: OpenStore,
-        lease: Lease,
-    ) -> BatchOutcome:
-        """What the batch gave."""
 
 
 class BatchJob(Protocol):

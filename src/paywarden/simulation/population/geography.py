@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-EARTH_RADIUS_KM = 6371.0088
+from paywarden.events.earth import distance_km
 
 # Name, country (ISO alpha-2), latitude, longitude, weight in the world, hours from UTC (winter time, whole).
 # The first four lie far apart, so that the smallest world still has somewhere far to be cloned.
@@ -55,21 +55,6 @@ CITY_LATITUDE = np.array([city[2] for city in _CITIES])
 CITY_LONGITUDE = np.array([city[3] for city in _CITIES])
 CITY_WEIGHT = np.array([city[4] for city in _CITIES])
 CITY_UTC_OFFSET_HOURS = np.array([city[5] for city in _CITIES], dtype=np.int64)
-
-
-def distance_km(
-    latitude: NDArray[np.float64],
-    longitude: NDArray[np.float64],
-    other_latitude: NDArray[np.float64],
-    other_longitude: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Great-circle distance in kilometres of points in degrees (haversine), broadcast.
-
-    Source: R. W. Sinnott, "Virtues of the haversine", Sky and Telescope 68 (2), 1984.
-    """
-    lat1, lon1, lat2, lon2 = (np.radians(x) for x in (latitude, longitude, other_latitude, other_longitude))
-    half = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
-    return 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(half, 1.0)))
 
 
 def city_distances_km(cities: int) -> NDArray[np.float64]:
