@@ -1,4 +1,4 @@
-"""One training run: fit on train, stop, calibrate and choose thresholds on validation, report on test."""
+"""One training run: fit on train, stop on selection, calibrate and choose thresholds on calibration, report on test."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class TrainingSettings:
 class TrainingResult:
     """The bundle with its figures and the predictions they were computed from.
 
-    `validation` is flattering, since rounds, calibration and threshold were chosen on it; `test` is the honest one.
-    `validation_average_precision` is the curve over boosting rounds.
+    `validation` is the calibration window's and flattering, since calibrator and thresholds were chosen on it; `test`
+    is the honest one. `validation_average_precision` is the selection window's curve over boosting rounds.
     """
 
     bundle: ModelBundle
@@ -81,27 +81,29 @@ def train(
 ) -> TrainingResult:
     """A model trained, calibrated and measured on the windows of the split; equal arguments give an equal bundle.
 
-    Training sees the labels received by `split.train_cutoff`, validation those by `split.validation_cutoff`, test those
-    by `dataset.as_of`. `data_versions` names the tables' versions, `reasons` the words for alerts, `catalogue` what
-    gave the features; all go into the bundle. Raises DataError where a window has too few frauds or genuine
-    transactions.
+    Training sees the labels received by `split.train_cutoff`, selection and calibration those by
+    `split.validation_cutoff`, test those by `dataset.as_of`. `data_versions` names the tables' versions, `reasons` the
+    words for alerts, `catalogue` what gave the features; all go into the bundle. Raises DataError where a window has
+    too few frauds or genuine transactions.
     """
     settings = settings or TrainingSettings()
     days = settings.compromised_days
     windows = {
         "train": _known_rows(dataset, split.train, split.train_cutoff, None),
-        "validation": _known_rows(dataset, split.validation, split.validation_cutoff, days),
+        "selection": _known_rows(dataset, split.selection, split.validation_cutoff, days),
+        "calibration": _known_rows(dataset, split.calibration, split.validation_cutoff, days),
         "test": _known_rows(dataset, split.test, dataset.as_of, days),
     }
     for name, rows in windows.items():
         _require_both_classes(name, rows)
     encoder, examples = _encoded(dataset, windows, split.train_cutoff, settings.encoding_strength)
-    fitted = settings.booster.fit(examples["train"], examples["validation"], settings.seed)
-    raw = fitted.booster.predict_margin(examples["validation"].features)
-    calibrator = fit_calibrator(settings.calibration, raw, windows["validation"].target)
-    policy = choose_policy(raw, windows["validation"].target, split.validation.days, settings.budget)
-    raws = {"validation": raw, "test": fitted.booster.predict_margin(examples["test"].features)}
-    scored = {name: _predictions(dataset, windows[name], raws[name], calibrator) for name in raws}
+    fitted = settings.booster.fit(examples["train"], examples["selection"], settings.seed)
+    raws = {name: fitted.booster.predict_margin(examples[name].features) for name in ("calibration", "test")}
+    judged = windows["calibration"].target
+    calibrator = fit_calibrator(settings.calibration, raws["calibration"], judged)
+    policy = choose_policy(raws["calibration"], judged, split.calibration.days, settings.budget)
+    named = {"validation": "calibration", "test": "test"}
+    scored = {n: _predictions(dataset, windows[own], raws[own], calibrator) for n, own in named.items()}
     metrics = {n: evaluate(rows, policy.review_threshold, settings.cards_a_day) for n, rows in scored.items()}
     bundle = ModelBundle(
         booster_kind=fitted.booster.kind,

@@ -27,7 +27,7 @@ from paywarden.training.thresholds import AlertBudget
 from paywarden.training.trainer import TrainingResult, TrainingSettings, train
 
 _FRAUD_RATE = 0.01
-_DAYS, _LABEL_DELAY_DAYS = 72, 10  # four weeks to train, one to validate, one to test, and the delays between them
+_DAYS, _LABEL_DELAY_DAYS = 79, 10  # four weeks to train, one each to select, calibrate and test, and the delays
 _RULES_FROM_DAY = 42  # category sets are chosen on the days before
 _ENTITIES = ("card", "merchant", "device")
 _SETTINGS = TrainingSettings(
