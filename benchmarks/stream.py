@@ -32,7 +32,8 @@ from paywarden.features.engine import Engine
 from paywarden.features.manifest import BatchManifest
 from paywarden.features.templates import full_catalogue
 from paywarden.jobs.produce import produce
-from paywarden.jobs.train import History, replayed_dataset, split_of
+from paywarden.jobs.train import split_of
+from paywarden.jobs.training_data import History, replayed_dataset
 from paywarden.settings import load_settings
 from paywarden.simulation.arrivals import arrivals
 from paywarden.training.trainer import train

@@ -51,7 +51,7 @@ from paywarden.jobs.state_list import ListedState, drop_state, list_states
 from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
-from paywarden.jobs.train import read_history
+from paywarden.jobs.training_data import read_history
 from paywarden.settings import Settings
 from paywarden.training.thresholds import AlertBudget
 from paywarden.training.trainer import TrainingSettings

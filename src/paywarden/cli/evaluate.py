@@ -12,7 +12,8 @@ from paywarden.cli.console import err, out, settings_of
 from paywarden.cli.train import metrics_table
 from paywarden.evaluation.report import write_report
 from paywarden.features.templates import full_catalogue
-from paywarden.jobs.train import History, replayed_dataset, split_of, windows_of
+from paywarden.jobs.train import split_of, windows_of
+from paywarden.jobs.training_data import History, replayed_dataset
 from paywarden.scoring.wording import reason_book
 from paywarden.training.trainer import train
 

@@ -10,7 +10,7 @@ from paywarden import wiring
 from paywarden.cli.console import out, settings_of
 from paywarden.clock import system_clock
 from paywarden.jobs.label import Verdict, complete_labels, send_labels
-from paywarden.jobs.train import read_history
+from paywarden.jobs.training_data import read_history
 
 
 def label(

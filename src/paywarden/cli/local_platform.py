@@ -24,7 +24,8 @@ from paywarden.jobs import archive as archive_job
 from paywarden.jobs import produce as produce_job
 from paywarden.jobs.demo import Served
 from paywarden.jobs.produce import Arrivals, Produced
-from paywarden.jobs.train import History, Trained, read_history, train_and_register
+from paywarden.jobs.train import Trained, train_and_register
+from paywarden.jobs.training_data import History, read_history
 from paywarden.scoring.scorer import Scorer
 from paywarden.scoring.wording import reason_book
 from paywarden.settings import Settings, load_settings

@@ -10,7 +10,8 @@ from rich.table import Table
 from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
 from paywarden.evaluation.metrics import Metrics
-from paywarden.jobs.train import read_history, train_and_register
+from paywarden.jobs.train import train_and_register
+from paywarden.jobs.training_data import read_history
 from paywarden.scoring.wording import reason_book
 
 

@@ -15,7 +15,8 @@ from paywarden.jobs.account import account, first_by
 from paywarden.jobs.parity import compare, replayed_decisions
 from paywarden.jobs.produce import Arrivals, Produced
 from paywarden.jobs.scorecard import scorecard
-from paywarden.jobs.train import History, Trained
+from paywarden.jobs.train import Trained
+from paywarden.jobs.training_data import History
 from paywarden.scoring.scorer import Scorer
 
 

@@ -15,7 +15,7 @@ from paywarden.features.replay import Replay, replay
 from paywarden.features.state import BatchTag
 from paywarden.jobs.epochs import Manifests, OpenState, StateEpochs
 from paywarden.jobs.state_fold import write_states
-from paywarden.jobs.train import History
+from paywarden.jobs.training_data import History
 
 NextOffsets = Mapping[str, Mapping[int, int | None]]
 """Topic → partition → where the lake stands, None before its first record."""

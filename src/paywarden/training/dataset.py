@@ -20,7 +20,8 @@ class Dataset:
 
     `features` float32 [N, F] in the order of `feature_names`, NaN meaning absent. `occurred_at` int64 [N] epoch ms.
     `card` int64 [N]: a code per card token, -1 for none. `amount` int64 [N]: minor units of the base currency.
-    `labels` has the canonical label columns. `censored` bool [N]: declined, so that silence says nothing.
+    `labels` has the canonical label columns. `censored` bool [N]: declined, so that silence says nothing. `weight`
+    float32 [N]: for how many transactions a row stands, 1 except for what was let through at random (1 ÷ propensity).
     """
 
     features: NDArray[np.float32] = field(repr=False)
@@ -32,6 +33,7 @@ class Dataset:
     card: NDArray[np.int64] = field(repr=False)
     amount: NDArray[np.int64] = field(repr=False)
     censored: NDArray[np.bool_] = field(repr=False)
+    weight: NDArray[np.float32] = field(repr=False)
     labels: pa.Table = field(repr=False)
     as_of: int
     label_delay_ms: int
@@ -83,13 +85,15 @@ def build_dataset(
     label_delay_ms: int,
     keep: NDArray[np.bool_] | None = None,
     declined: NDArray[np.bool_] | None = None,
+    weight: NDArray[np.float32] | None = None,
     card_entity: str | None = None,
 ) -> Dataset:
     """The data set of a replay: canonical transactions (N rows), canonical labels, vectors aligned with the former.
 
-    `keep` bool [N] leaves rows out (recognised duplicates); `declined` bool [N] marks what was declined;
-    `card_entity` is the entity that stands for the card in card metrics, by default the first of the table. Labels
-    received after `as_of` (epoch ms) are dropped. Raises DataError where shapes differ or no row is left.
+    `keep` bool [N] leaves rows out (recognised duplicates); `declined` bool [N] marks what was declined; `weight`
+    float32 [N] says for how many transactions each stands, by default one; `card_entity` is the entity that stands for
+    the card in card metrics, by default the first of the table. Labels received after `as_of` (epoch ms) are dropped.
+    Raises DataError where shapes differ or no row is left.
     """
     if features.shape != (transactions.num_rows, len(feature_names)) or features.dtype != np.float32:
         raise DataError(
@@ -97,8 +101,10 @@ def build_dataset(
             f"that shape, got {features.dtype} {list(features.shape)}. Replay the transactions again."
         )
     censored = np.zeros(len(features), dtype=bool) if declined is None else declined
+    weight = np.ones(len(features), dtype=np.float32) if weight is None else weight
     if keep is not None:
-        transactions, features, censored = transactions.filter(pa.array(keep)), features[keep], censored[keep]
+        transactions, features = transactions.filter(pa.array(keep)), features[keep]
+        censored, weight = censored[keep], weight[keep]
     if not transactions.num_rows:
         raise DataError("There are no transactions to train on. Check the path and the span.")
     return Dataset(
@@ -114,6 +120,7 @@ def build_dataset(
         labels=labels.filter(pc.less_equal(labels["received_at"], as_of)),
         as_of=as_of,
         label_delay_ms=label_delay_ms,
+        weight=weight,
     )
 
 

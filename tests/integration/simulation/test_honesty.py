@@ -16,7 +16,8 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from paywarden.features.templates import full_catalogue
-from paywarden.jobs.train import History, replayed_dataset, split_of
+from paywarden.jobs.train import split_of
+from paywarden.jobs.training_data import History, replayed_dataset
 from paywarden.settings import PolicySettings
 from paywarden.simulation.arrivals import arrivals
 from paywarden.simulation.draft import DAY_MS, HOUR_MS, PATTERNS

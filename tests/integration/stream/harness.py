@@ -23,7 +23,8 @@ from paywarden.jobs.account import Account, account, first_by
 from paywarden.jobs.archive import archive
 from paywarden.jobs.parity import Parity, compare, replayed_decisions
 from paywarden.jobs.produce import produce
-from paywarden.jobs.train import History, read_history, replayed_dataset, split_of
+from paywarden.jobs.train import split_of
+from paywarden.jobs.training_data import History, read_history, replayed_dataset
 from paywarden.scoring.policy import Policy
 from paywarden.scoring.scorer import Scorer
 from paywarden.settings import load_settings

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from paywarden.features.manifest import NO_BATCH, OffsetRange, batch_numbers
 from paywarden.features.replay import replay
-from paywarden.jobs.train import History
+from paywarden.jobs.training_data import History
 
 TRANSACTIONS, LABELS = "transactions", "labels"
 PARTITIONS = {TRANSACTIONS: 2, LABELS: 1}

@@ -53,3 +53,10 @@ def test_a_matrix_of_another_shape_or_dtype_is_refused(build, labels):
         build(labels, feature_names=("a",))
     with pytest.raises(DataError, match="no transactions"):
         build(labels, keep=np.zeros(6000, dtype=bool))
+
+
+def test_each_row_stands_for_one_transaction_unless_told_otherwise(build, labels, transactions):
+    assert build(labels).weight.tolist() == [1.0] * transactions.num_rows
+    weight = np.where(np.arange(transactions.num_rows) == 3, 20, 1).astype(np.float32)
+    keep = np.arange(transactions.num_rows) % 2 == 1
+    assert build(labels, keep=keep, weight=weight).weight[:3].tolist() == [1.0, 20.0, 1.0]

@@ -43,6 +43,7 @@ def history(rows, labels=(), delay=DELAY):
         card=np.full(len(ids), -1, dtype=np.int64),
         amount=np.ones(len(ids), dtype=np.int64),
         censored=np.array(declined, dtype=bool),
+        weight=np.ones(len(ids), dtype=np.float32),
         labels=pa.Table.from_pylist([dict(zip(LABELS.names, label, strict=True)) for label in labels], schema=LABELS),
         as_of=10_000,
         label_delay_ms=delay,
