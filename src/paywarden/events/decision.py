@@ -32,6 +32,7 @@ _SCORED = [
     ("raw_score", pa.float64()),
     ("score", pa.float64()),
     ("decision", pa.string()),
+    ("propensity", pa.float64()),
 ]
 _VERSIONS = [("bundle_version", pa.string()), ("bundle_digest", pa.string()), ("policy_digest", pa.string())]
 _COORDINATES = [
@@ -50,7 +51,8 @@ def decision_schema(schema: EventSchema) -> pa.Schema:
     """Columns of decisions; times are int64 epoch ms UTC.
 
     ``arrived_at`` is the Kafka timestamp, ``raw_score`` the margin in log-odds, ``score`` the calibrated probability,
-    ``vector`` the feature vector in contract order, float32 with NaN for absent.
+    ``propensity`` the share at which a would-be decline was let through (null, and not on the wire, for all others and
+    in messages from before it was logged), ``vector`` the feature vector in contract order, float32, NaN for absent.
     """
     entities = [(column, pa.string()) for column in schema.entity_columns]
     reasons, vector = ("reasons", _REASONS), ("vector", pa.list_(pa.float32()))
@@ -104,6 +106,40 @@ def decode_decisions(values: Sequence[bytes], schema: EventSchema) -> pa.Table:
     return pa.Table.from_arrays(
         [columns[name] for name in decision_schema(schema).names], schema=decision_schema(schema)
     )
+
+
+ACTIONS = pa.schema(
+    [
+        ("transaction_id", pa.string()),
+        ("source", pa.string()),
+        ("decided_at", pa.int64()),
+        ("decision", pa.string()),
+        ("propensity", pa.float64()),
+    ]
+)
+"""What was done with a transaction: columns of :func:`decode_actions`."""
+
+_ACTING = ("api", "fallback", "stream")
+"""Sources whose decisions act, the strongest first: where the API answered, the stream's decision is an audit."""
+_ACTIONS_AT_ONCE = 100_000
+
+
+def decode_actions(values: Sequence[bytes]) -> pa.Table:
+    """The acting decision of each transaction (:data:`ACTIONS`), by id, without the vectors that take most of the room.
+
+    Of several from the strongest source the earliest acts; shadow decisions never do. Raises
+    :class:`~paywarden.errors.DataError` if a message is no decision.
+    """
+    starts = range(0, len(values), _ACTIONS_AT_ONCE)
+    read = [_decoded(values[start : start + _ACTIONS_AT_ONCE], ACTIONS, "decision") for start in starts]
+    found = pa.concat_tables([ACTIONS.empty_table(), *read])
+    rank = pc.index_in(found["source"], value_set=pa.array(_ACTING))
+    found = found.append_column("rank", rank).filter(rank.is_valid())
+    order = pc.sort_indices(found, [(name, "ascending") for name in ("transaction_id", "rank", "decided_at")])
+    found = found.take(order).drop_columns(["rank"])
+    ids = found["transaction_id"].combine_chunks()
+    again = pc.equal(ids.slice(1), ids.slice(0, max(len(ids) - 1, 0))).to_numpy(zero_copy_only=False)
+    return found.filter(pa.array(np.concatenate([np.ones(min(len(ids), 1), np.bool_), ~again.astype(np.bool_)])))
 
 
 def encode_outcomes(table: pa.Table) -> list[bytes]:

@@ -146,7 +146,7 @@ def _compare_one(served: pa.Table, replayed: pa.Table, feature_names: Sequence[s
 
 
 def _decided(transactions: pa.Table, vectors: NDArray[np.float32], scorer: Scorer) -> pa.Table:
-    scores = scorer.score(vectors)
+    scores = scorer.score(vectors, transactions["transaction_id"])
     width = vectors.shape[1]
     columns = {
         "raw_score": pa.array(scores.raw),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from paywarden.errors import ContractMismatch
@@ -21,12 +22,14 @@ class Scores:
     """The outcome for N vectors, aligned with them.
 
     `raw` float64 [N] log-odds, `score` float64 [N] calibrated probability of fraud, `decision` int8 [N] codes of
-    :mod:`paywarden.scoring.policy` (0 approve, 1 review, 2 decline).
+    :mod:`paywarden.scoring.policy` (0 approve, 1 review, 2 decline), `propensity` float64 [N] the share at which a
+    would-be decline was let through, 1 for all others.
     """
 
     raw: NDArray[np.float64]
     score: NDArray[np.float64]
     decision: NDArray[np.int8]
+    propensity: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -43,13 +46,16 @@ class Scorer:
         self.policy = policy or bundle.policy
         self._booster = bundle.load_booster(threads)
 
-    def score(self, features: NDArray[np.float32]) -> Scores:
+    def score(self, features: NDArray[np.float32], transaction_ids: pa.Array | pa.ChunkedArray | None = None) -> Scores:
         """Scores and decisions of float32 vectors [N, F] in contract order, NaN meaning absent.
 
-        A row's outcome does not depend on the other rows. Raises ContractMismatch for another shape or dtype.
+        `transaction_ids` are needed only by a policy that lets a share of its declines through. A row's outcome does
+        not depend on the other rows. Raises ContractMismatch for another shape or dtype, or missing ids.
         """
         raw = self._booster.predict_margin(self._encoded(features))
-        return Scores(raw=raw, score=self.bundle.calibrator.apply(raw), decision=self.policy.decide(raw))
+        decision = self.policy.decide(raw)
+        propensity = self.policy.let_through(decision, transaction_ids)
+        return Scores(raw=raw, score=self.bundle.calibrator.apply(raw), decision=decision, propensity=propensity)
 
     def explain(self, features: NDArray[np.float32], top: int = 3) -> list[tuple[Reason, ...]]:
         """At most `top` reasons for each of the vectors [n, F], strongest first.

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from paywarden.errors import DataError
 from paywarden.events.decision import (
+    ACTIONS,
     OUTCOME_SCHEMA,
     decision_ids,
     decision_schema,
+    decode_actions,
     decode_decisions,
     decode_outcomes,
     encode_decisions,
@@ -167,3 +169,34 @@ def test_outcomes_read_back_equal():
     assert orjson.loads(encode_outcomes(before)[0]) == rows[0]
     with pytest.raises(DataError, match="outcome"):
         decode_outcomes([b"[]"])
+
+
+def test_a_propensity_is_on_the_wire_only_where_there_is_one():
+    plain, through = encode_decisions(table(ROW, ROW | {"propensity": 0.05}), SCHEMA)
+    assert "propensity" not in orjson.loads(plain)  # as messages were before it was logged
+    assert orjson.loads(through)["propensity"] == 0.05
+    assert decode_decisions([plain, through], SCHEMA)["propensity"].to_pylist() == [None, 0.05]
+
+
+def action(name, source, decided_at, decision, propensity=None):
+    row = ROW | {"transaction_id": name, "source": source, "decided_at": decided_at, "decision": decision}
+    return row | {"propensity": propensity}
+
+
+def test_one_decision_of_a_transaction_acts():
+    rows = [
+        action("audited", "stream", 1, "decline"),
+        action("audited", "api", 5, "approve"),
+        action("repeated", "stream", 7, "approve"),
+        action("repeated", "stream", 3, "review", 0.2),
+        action("shadowed", "shadow", 1, "decline"),
+        action("fallen", "stream", 1, "approve"),
+        action("fallen", "fallback", 2, "decline"),
+    ]
+    acting = decode_actions(encode_decisions(table(*rows), SCHEMA))
+    assert acting.schema.names == ACTIONS.names
+    found = {row["transaction_id"]: (row["decision"], row["propensity"]) for row in acting.to_pylist()}
+    assert found == {"audited": ("approve", None), "repeated": ("review", 0.2), "fallen": ("decline", None)}
+    assert decode_actions([]).num_rows == 0
+    with pytest.raises(DataError, match="not a decision"):
+        decode_actions([b"{"])

@@ -115,7 +115,7 @@ class DecideStep:
         full[:, : known.shape[1]] = known
         engine.request(to_events(rows, self.catalogue.inputs), full)
         vectors = np.ascontiguousarray(full[:, self.catalogue.columns(scorer.bundle.feature_names)])
-        scores = scorer.score(vectors)
+        scores = scorer.score(vectors, rows["transaction_id"])
         decided_at = self.clock()
         table = self._decision_table(rows, scorer, vectors, scores, decided_at)
         decisions = _records(
@@ -146,6 +146,7 @@ class DecideStep:
             "raw_score": pa.array(scores.raw),
             "score": pa.array(scores.score),
             "decision": pa.array(np.array(DECISIONS)[scores.decision]),
+            "propensity": pa.array(scores.propensity, mask=scores.propensity == 1.0),
             "reasons": _reasons(scorer, vectors, scores.decision != APPROVE),
             "bundle_version": _constant(str(manifest.bundle_version), count),
             "bundle_digest": _constant(digests[0], count),
