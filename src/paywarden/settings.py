@@ -193,6 +193,72 @@ class PolicySettings(_Section):
     decline_precision: float | None = Field(
         default=None, gt=0, le=1, description="decline where at least this share was fraud; null: decline nothing"
     )
+    thresholds: Literal["alert_budget", "minimum_precision", "expected_cost"] = Field(
+        default="alert_budget", description="what thresholds are chosen by; expected_cost uses the section costs"
+    )
+    review_precision: float = Field(
+        default=0.5, gt=0, le=1, description="for minimum_precision: review where at least this share was fraud"
+    )
+
+
+class CostSettings(_Section):
+    """What decisions cost, in minor units of the base currency (cents of EUR)."""
+
+    review_cost: float = Field(default=500.0, ge=0, description="an analyst's time for one alert")
+    false_decline_cost: float = Field(
+        default=5000.0, ge=0, description="a genuine payment declined: margin, a call, a customer who goes elsewhere"
+    )
+    chargeback_fee: float = Field(default=2000.0, ge=0, description="for each fraud, whatever its amount")
+    loss_share: float = Field(default=1.0, ge=0, le=1, description="of a fraud's amount, what is our loss")
+    recovered_share: float = Field(default=1.0, ge=0, le=1, description="of a fraud's loss, what a review prevents")
+    declines: bool = Field(default=False, description="whether expected_cost may decline, too")
+
+
+Strategies = Annotated[
+    tuple[Literal["none", "class_weight", "undersampling", "smote"], ...], NoDecode, BeforeValidator(_words)
+]
+
+
+class ModelTrainingSettings(_Section):
+    """How models are trained."""
+
+    booster: Literal["xgboost", "lightgbm", "catboost", "logistic"] = "xgboost"
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(default=2, ge=1, description="part of the result: another number may give another model")
+    hyperparameters: dict[str, float | str] = Field(
+        default_factory=dict, description="the booster's, by name, instead of its defaults"
+    )
+    imbalance: Literal["auto", "none", "class_weight", "undersampling", "smote"] = Field(
+        default="auto", description="auto: of strategies the one with the best average precision on validation"
+    )
+    strategies: Strategies = Field(
+        default=("none", "class_weight", "undersampling", "smote"),
+        min_length=1,
+        description="trained and reported side by side; each takes as long as training once",
+    )
+    resampling_ratio: float = Field(
+        default=0.1, gt=0, description="frauds to genuine transactions after undersampling or SMOTE"
+    )
+    calibration: Literal["platt", "isotonic", "auto"] = "platt"
+    tuning_trials: int | None = Field(default=None, ge=1, description="null, and no minutes: hyperparameters stay")
+    tuning_minutes: float | None = Field(
+        default=None, gt=0, description="ends the search early; the model then depends on the machine's speed"
+    )
+    tuning_folds: int = Field(default=2, ge=1, description="windows in time that each trial is judged on")
+    tuning_storage: SecretStr | None = Field(
+        default=None, description="sqlite:///file or postgresql://…, where a search can be continued; null: in memory"
+    )
+    label_delay_days: float = Field(
+        default=7.0, ge=0, description="after how many days an unlabelled payment is genuine"
+    )
+    train_days: int | None = Field(default=None, ge=1, description="train on the last so many days; null: on all")
+    compromised_days: int | None = Field(
+        default=14,
+        ge=0,
+        description="cards with a fraud known since so many days before a window are left out of it; null: none are",
+    )
+    cards_a_day: int = Field(default=100, ge=1, description="for card precision: how many cards can be checked a day")
+    seed: int = Field(default=0, ge=0)
 
 
 class Settings(BaseSettings):
@@ -215,6 +281,8 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     features: FeatureSettings = FeatureSettings()
     policy: PolicySettings = PolicySettings()
+    costs: CostSettings = CostSettings()
+    training: ModelTrainingSettings = ModelTrainingSettings()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"
     )

@@ -31,6 +31,7 @@ from paywarden.adapters.state.lmdb_epochs import LmdbEpochs
 from paywarden.adapters.state.redis_epochs import RedisEpochs
 from paywarden.clock import system_clock
 from paywarden.errors import ConfigurationError
+from paywarden.evaluation.costs import CostMatrix
 from paywarden.events.currency import CurrencyTable, DatedRate
 from paywarden.events.limits import DEFAULT_LIMITS
 from paywarden.events.mapped_data import MappedData, read_events
@@ -53,8 +54,11 @@ from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
 from paywarden.jobs.training_data import read_history
 from paywarden.settings import Settings
-from paywarden.training.thresholds import AlertBudget
+from paywarden.training.boosters import trainer_of
+from paywarden.training.imbalance import Resampling
+from paywarden.training.thresholds import AlertBudget, ExpectedCost, MinimumPrecision, ThresholdRule
 from paywarden.training.trainer import TrainingSettings
+from paywarden.training.tuning import TuningSettings
 
 if TYPE_CHECKING:
     from paywarden.adapters.spark.stream import RunningStream
@@ -155,10 +159,52 @@ def registry(settings: Settings) -> MlflowRegistry:
     return MlflowRegistry(settings.mlflow.tracking_uri, settings.mlflow.experiment, settings.mlflow.model_name)
 
 
+def cost_matrix(settings: Settings) -> CostMatrix:
+    """What decisions cost here."""
+    return CostMatrix(**settings.costs.model_dump(exclude={"declines"}))
+
+
+def threshold_rule(settings: Settings) -> ThresholdRule:
+    """What the policy's thresholds are chosen by."""
+    policy = settings.policy
+    if policy.thresholds == "expected_cost":
+        return ExpectedCost(cost_matrix(settings), declines=settings.costs.declines)
+    if policy.thresholds == "minimum_precision":
+        return MinimumPrecision(policy.review_precision, policy.decline_precision)
+    return alert_budget(settings)
+
+
+def alert_budget(settings: Settings) -> AlertBudget:
+    """How many alerts analysts take."""
+    return AlertBudget(settings.policy.alerts_per_day, decline_precision=settings.policy.decline_precision)
+
+
 def training_settings(settings: Settings) -> TrainingSettings:
     """How models are trained here."""
-    policy = settings.policy
-    return TrainingSettings(budget=AlertBudget(policy.alerts_per_day, decline_precision=policy.decline_precision))
+    training = settings.training
+    return TrainingSettings(
+        booster=trainer_of(
+            training.booster, threads=training.threads, device=training.device, **training.hyperparameters
+        ),
+        imbalance=training.imbalance,
+        strategies=training.strategies,
+        resampling=Resampling(training.resampling_ratio),
+        tuning=_tuning(settings),
+        calibration=training.calibration,
+        budget=alert_budget(settings),
+        thresholds=threshold_rule(settings),
+        cards_a_day=training.cards_a_day,
+        compromised_days=training.compromised_days,
+        seed=training.seed,
+    )
+
+
+def _tuning(settings: Settings) -> TuningSettings | None:
+    training = settings.training
+    if training.tuning_trials is None and training.tuning_minutes is None:
+        return None
+    storage = training.tuning_storage.get_secret_value() if training.tuning_storage else None
+    return TuningSettings(training.tuning_trials, training.tuning_minutes, storage, training.tuning_folds)
 
 
 def serving_models(settings: Settings, warn: Callable[[str], None]) -> ServingModels:

@@ -18,6 +18,9 @@ from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.templates import full_catalogue
 from paywarden.settings import ENVIRONMENT_PREFIX, load_settings
 from paywarden.simulation.world import World
+from paywarden.training.imbalance import STRATEGIES
+from paywarden.training.thresholds import AlertBudget, ExpectedCost, MinimumPrecision
+from paywarden.training.tuning import TuningSettings
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +111,45 @@ def test_the_policy_reaches_the_training():
     settings = load_settings(policy={"alerts_per_day": 7, "decline_precision": 0.9})
     budget = wiring.training_settings(settings).budget
     assert (budget.alerts_per_day, budget.decline_precision) == (7, 0.9)
+
+
+def test_the_thresholds_are_chosen_by_what_the_policy_says():
+    rules = [
+        wiring.training_settings(load_settings(policy={"thresholds": by}, costs={"review_cost": 77})).rule
+        for by in ("alert_budget", "minimum_precision", "expected_cost")
+    ]
+    assert [type(rule) for rule in rules] == [AlertBudget, MinimumPrecision, ExpectedCost]
+    assert rules[2].costs.review_cost == 77
+    assert not rules[2].declines
+
+
+def test_how_models_are_trained_is_set_in_its_section():
+    given = wiring.training_settings(
+        load_settings(
+            training={
+                "threads": 1,
+                "hyperparameters": {"max_depth": 4},
+                "strategies": "none,smote",
+                "imbalance": "smote",
+                "resampling_ratio": 0.3,
+                "tuning_trials": 7,
+                "tuning_storage": "sqlite:///tuning.db",
+                "calibration": "auto",
+                "compromised_days": None,
+                "seed": 9,
+            }
+        )
+    )
+    assert (given.booster.threads, given.booster.max_depth) == (1, 4)
+    assert given.strategies == ("none", "smote")
+    assert (given.imbalance, given.resampling.ratio, given.seed) == ("smote", 0.3, 9)
+    assert (given.calibration, given.compromised_days) == ("auto", None)
+    assert given.tuning == TuningSettings(7, None, "sqlite:///tuning.db", 2)
+    default = wiring.training_settings(load_settings())
+    assert default.tuning is None
+    assert default.compared == STRATEGIES
+    with pytest.raises(ConfigurationError, match="no hyperparameter max_dept"):
+        wiring.training_settings(load_settings(training={"hyperparameters": {"max_dept": 4}}))
 
 
 def test_lag_is_what_kafka_holds_beyond_a_manifest(monkeypatch):

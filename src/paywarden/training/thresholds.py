@@ -1,17 +1,19 @@
-"""Choosing the policy's thresholds on validation days: an alert budget for review, a precision for decline."""
+"""Choosing the policy's two thresholds on calibration days: by alerts, by precision, or by expected cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.errors import ConfigurationError, DataError
+from paywarden.evaluation.costs import CostMatrix
+from paywarden.evaluation.predictions import Predictions
 from paywarden.scoring.policy import Policy
 
-_FEWEST_DECLINES: Final = 20  # a precision measured on fewer says little, and a wrong decline costs a customer
+_FEWEST: Final = 20  # a precision measured on fewer says little, and a wrong decline costs a customer
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,8 @@ class AlertBudget:
     """How many alerts analysts can take: `alerts_per_day`, or else `alert_share` of all transactions.
 
     With `decline_precision` transactions are declined above the lowest threshold at which at least that share of
-    validation transactions was fraud, if 20 or more of them are; without it, or where no such threshold exists, nothing
-    is declined.
+    calibration transactions was fraud, if 20 or more of them are; without it, or where no such threshold exists,
+    nothing is declined.
     """
 
     alerts_per_day: float | None = None
@@ -30,38 +32,153 @@ class AlertBudget:
     def __post_init__(self) -> None:
         if self.alerts_per_day is not None and self.alerts_per_day <= 0.0:
             raise ConfigurationError(f"alerts_per_day is {self.alerts_per_day}. Give a number above 0.")
-        if not 0.0 < self.alert_share <= 1.0:
-            raise ConfigurationError(f"alert_share is {self.alert_share}. Give a share above 0 and at most 1.")
-        if self.decline_precision is not None and not 0.0 < self.decline_precision <= 1.0:
-            raise ConfigurationError(f"decline_precision is {self.decline_precision}. Give a share above 0, at most 1.")
+        _require_share("alert_share", self.alert_share)
+        _require_share("decline_precision", self.decline_precision)
+
+    def alerts(self, rows: int, days: float) -> int:
+        """The alerts that fit into so many days with so many transactions."""
+        return int(self.alert_share * rows if self.alerts_per_day is None else self.alerts_per_day * days)
 
 
-def choose_policy(raw: NDArray[np.float64], target: NDArray[np.bool_], days: float, budget: AlertBudget) -> Policy:
-    """The policy for raw scores (float64 [N]) and outcomes (bool [N]) of `days` days of validation.
+@dataclass(frozen=True)
+class MinimumPrecision:
+    """Alerts above the lowest threshold at which at least `review_precision` of the transactions was fraud.
 
-    Never more alerts than the budget: equal scores at its edge all stay below the threshold, unless the highest score
-    alone exceeds it. Raises DataError without rows.
+    As many alerts as come; `decline_precision` is the same for declines (None: nothing is declined). A precision
+    counts only where 20 or more transactions are flagged; where none reaches the one for review, the highest score
+    alone is reviewed.
     """
-    if not len(raw):
-        raise DataError("No validation transaction is left to choose a threshold on. Widen the validation window.")
-    a_day = budget.alerts_per_day
-    review = _threshold_for(raw, int(budget.alert_share * len(raw) if a_day is None else a_day * days))
-    return Policy(review, _decline_threshold(raw, target, review, budget.decline_precision))
+
+    review_precision: float = 0.5
+    decline_precision: float | None = None
+
+    def __post_init__(self) -> None:
+        _require_share("review_precision", self.review_precision)
+        _require_share("decline_precision", self.decline_precision)
 
 
-def _threshold_for(raw: NDArray[np.float64], alerts: int) -> float:
-    distinct, counts = np.unique(-raw, return_counts=True)  # from the highest score down
-    within = np.flatnonzero(np.cumsum(counts) <= alerts)
-    return float(-distinct[within[-1] if len(within) else 0])
+@dataclass(frozen=True)
+class ExpectedCost:
+    """The thresholds with the lowest expected cost by the matrix: calibrated probability of fraud × what it would cost.
+
+    Approving costs the expected loss, reviewing the analyst and what a review does not recover, declining the chance
+    that it is wrong. Without `declines`, nothing is declined. Where no alert is worth its cost, the review threshold
+    lies just above the highest score.
+    """
+
+    costs: CostMatrix
+    declines: bool = False
 
 
-def _decline_threshold(
-    raw: NDArray[np.float64], target: NDArray[np.bool_], review: float, precision: float | None
-) -> float | None:
-    if precision is None:
-        return None
-    distinct, position = np.unique(-raw, return_inverse=True)
-    flagged = np.cumsum(np.bincount(position))
-    hits = np.cumsum(np.bincount(position, weights=target))
-    fits = (hits / flagged >= precision) & (flagged >= _FEWEST_DECLINES) & (-distinct >= review)
-    return float(-distinct[np.flatnonzero(fits)[-1]]) if fits.any() else None
+ThresholdRule = AlertBudget | MinimumPrecision | ExpectedCost
+
+
+def choose_policy(
+    predictions: Predictions, days: float, rule: ThresholdRule, weight: NDArray[np.float32] | None = None
+) -> Policy:
+    """The policy for the predictions of `days` days of calibration, by the rule.
+
+    `weight` (float32 [N], None for all 1) says how many transactions a row stands for in a precision or a cost; alerts
+    are counted as they are. By a budget there are never more alerts than it has: equal scores at its edge all stay
+    below the threshold, unless the highest score alone exceeds it. Raises DataError without rows.
+    """
+    if not len(predictions):
+        raise DataError("No calibration transaction is left to choose a threshold on. Widen the calibration window.")
+    ladder = _Ladder.of(predictions, weight)
+    if isinstance(rule, ExpectedCost):
+        return _cheapest(ladder, predictions, rule)
+    if isinstance(rule, AlertBudget):
+        within = np.flatnonzero(ladder.rows <= rule.alerts(len(predictions), days))
+        review = float(ladder.raw[within[-1] if len(within) else 0])
+    else:
+        found = ladder.lowest(rule.review_precision)
+        review = float(ladder.raw[0]) if found is None else found
+    decline = None if rule.decline_precision is None else ladder.lowest(rule.decline_precision, review)
+    return Policy(review, decline)
+
+
+def doubts(predictions: Predictions, days: float, rule: ThresholdRule, policy: Policy) -> tuple[str, ...]:
+    """What a reader should know of a policy that was chosen so, in sentences; none where all is well."""
+    rows = len(predictions)
+    found = []
+    if isinstance(rule, AlertBudget) and rule.alerts(rows, days) >= rows:
+        found.append(
+            f"The budget of {rule.alerts(rows, days) / days:,.0f} alerts a day is no smaller than the "
+            f"{rows / days:,.0f} transactions a day of the calibration window: everything becomes an alert. Lower it."
+        )
+    if isinstance(rule, MinimumPrecision) and _Ladder.of(predictions, None).lowest(rule.review_precision) is None:
+        found.append(
+            f"No threshold flags {_FEWEST} or more transactions of which {rule.review_precision:.0%} were fraud: only "
+            "the highest score is reviewed. Ask for a lower precision, or bring more history."
+        )
+    if isinstance(rule, ExpectedCost) and not (predictions.raw >= policy.review_threshold).any():
+        found.append("By these costs no alert is worth what it takes: everything is approved. Check the cost matrix.")
+    return tuple(found)
+
+
+def rule_to_dict(rule: ThresholdRule) -> dict[str, Any]:
+    """The rule as a JSON document."""
+    if isinstance(rule, ExpectedCost):
+        return {"by": "expected_cost", "costs": rule.costs.to_dict(), "declines": rule.declines}
+    if isinstance(rule, MinimumPrecision):
+        return {"by": "minimum_precision", **rule.__dict__}
+    return {"by": "alert_budget", **rule.__dict__}
+
+
+@dataclass(frozen=True, eq=False)
+class _Ladder:
+    """Every distinct raw score from the highest down, with what lies at or above it.
+
+    `rows` int64: how many; `flagged` and `frauds` float64: their weight, and that of the frauds among them. `place`
+    int64 [N] is the step of each prediction.
+    """
+
+    raw: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    flagged: NDArray[np.float64]
+    frauds: NDArray[np.float64]
+    place: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, predictions: Predictions, weight: NDArray[np.float32] | None) -> _Ladder:
+        weights = np.ones(len(predictions)) if weight is None else weight.astype(np.float64)
+        distinct, place = np.unique(-predictions.raw, return_inverse=True)
+        rows = np.cumsum(np.bincount(place))
+        flagged, frauds = (_running(place, some) for some in (weights, weights * predictions.target))
+        return cls(-distinct, rows, flagged, frauds, place, weights)
+
+    def lowest(self, precision: float, least: float = -np.inf) -> float | None:
+        """The lowest score, not below `least`, down to which the precision holds."""
+        fits = (self.frauds / self.flagged >= precision) & (self.rows >= _FEWEST) & (self.raw >= least)
+        return float(self.raw[np.flatnonzero(fits)[-1]]) if fits.any() else None
+
+    def total(self, cost: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The cost [N] of all that lies at or above each step, after a first entry for nothing: float64 [steps + 1]."""
+        return np.concatenate([[0.0], _running(self.place, self.weight * cost)])
+
+
+def _running(place: NDArray[np.int64], amount: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What has come together at each step, from the first on."""
+    return np.cumsum(np.bincount(place, weights=amount), dtype=np.float64)
+
+
+def _cheapest(ladder: _Ladder, predictions: Predictions, rule: ExpectedCost) -> Policy:
+    """Of all pairs of steps, in two passes: what is reviewed lies between what is declined and what is approved."""
+    costs, fraud = rule.costs, predictions.score
+    loss = fraud * costs.fraud_loss(predictions.amount)
+    approve, review = ladder.total(loss), ladder.total(costs.review_cost + loss * (1.0 - costs.recovered_share))
+    decline = ladder.total((1.0 - fraud) * costs.false_decline_cost)
+    # Declining the first d steps and reviewing on to step r, approving the rest, costs
+    # decline[d] + (review[r] - review[d]) + (approve[all] - approve[r]).
+    declining = decline - review if rule.declines else np.where(np.arange(len(decline)) == 0, 0.0, np.inf)
+    best_decline = np.minimum.accumulate(declining)
+    reviewed = int(np.argmin(best_decline + review - approve))
+    declined = int(np.argmin(declining[: reviewed + 1]))
+    bounds = np.concatenate([[np.nextafter(ladder.raw[0], np.inf)], ladder.raw])
+    return Policy(float(bounds[reviewed]), float(bounds[declined]) if declined else None)
+
+
+def _require_share(name: str, share: float | None) -> None:
+    if share is not None and not 0.0 < share <= 1.0:
+        raise ConfigurationError(f"{name} is {share}. Give a share above 0 and at most 1.")

@@ -2,55 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from paywarden.clock import Clock, system_clock
 from paywarden.errors import DataError
-from paywarden.evaluation.labels import known_compromised
 from paywarden.evaluation.metrics import Metrics, evaluate
 from paywarden.evaluation.predictions import Predictions
-from paywarden.evaluation.splits import DAY_MS, TimeSplit, Window
+from paywarden.evaluation.splits import TimeSplit, Window
 from paywarden.features.catalogue import Catalogue
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.calibration import Calibrator
-from paywarden.scoring.encoding import TargetEncoder
 from paywarden.scoring.reasons import ReasonBook
-from paywarden.training.boosters import BoosterTrainer, Examples, Fitted, XGBoostTrainer
-from paywarden.training.calibration import CalibrationMethod, fit_calibrator
+from paywarden.training.boosters import BoosterTrainer, XGBoostTrainer
+from paywarden.training.calibration import CalibrationMethod
 from paywarden.training.dataset import Dataset
-from paywarden.training.encoding import STRENGTH, encode_in_time_order, fit_encoder, overall_smoothing
-from paywarden.training.thresholds import AlertBudget, choose_policy
+from paywarden.training.encoding import STRENGTH
+from paywarden.training.examples import KnownRows, Prepared, known_rows, prepare, require_both_classes
+from paywarden.training.imbalance import Resampling, Strategy, treat
+from paywarden.training.strategies import Candidate, StrategyFigures, best_candidate, figures_of, fit_candidate
+from paywarden.training.thresholds import AlertBudget, ThresholdRule, choose_policy, doubts, rule_to_dict
+from paywarden.training.tuning import Fold, TrialRecord, TuningResult, TuningSettings, tune
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """What may be chosen about a run.
 
-    `compromised_days` drops, from validation and test, transactions of cards with a fraud that was already known that
+    `strategies` are the imbalance strategies that are trained and reported side by side, which multiplies the time;
+    `imbalance` "auto" takes the one with the highest average precision on the selection window, a strategy's name pins
+    that one. `tuning` searches hyperparameters for the one that was taken; None trusts the booster's own. `thresholds`
+    is the rule of the policy, by default the alert `budget`.
+    `compromised_days` drops, from all windows but train, transactions of cards with a fraud that was already known that
     day and had occurred since so many days before the window: such a card would have been blocked, and finding it again
     is no merit. None drops nothing. 14 days are the Fraud Detection Handbook's (a week of training and one of delay).
     `encoding_strength` is how many transactions the overall rate of fraud weighs in the rate of a category.
     """
 
     booster: BoosterTrainer = field(default_factory=XGBoostTrainer)
+    imbalance: Strategy | Literal["auto"] = "auto"
+    strategies: tuple[Strategy, ...] = ("none",)
+    resampling: Resampling = field(default_factory=Resampling)
+    tuning: TuningSettings | None = None
     calibration: CalibrationMethod = "platt"
     budget: AlertBudget = field(default_factory=AlertBudget)
+    thresholds: ThresholdRule | None = None
     cards_a_day: int = 100
     compromised_days: int | None = 14
     encoding_strength: float = STRENGTH
     seed: int = 0
 
+    @property
+    def rule(self) -> ThresholdRule:
+        """The rule that thresholds are chosen by."""
+        return self.thresholds or self.budget
+
+    @property
+    def compared(self) -> tuple[Strategy, ...]:
+        """The strategies to train: a pinned one is among them."""
+        pinned = () if self.imbalance == "auto" or self.imbalance in self.strategies else (self.imbalance,)
+        return (*self.strategies, *pinned)
+
     def to_dict(self) -> dict[str, Any]:
-        """The settings as a JSON document."""
-        plain = ("calibration", "cards_a_day", "compromised_days", "encoding_strength", "seed")
+        """The settings as a JSON document; where a search was kept and how long it took are not among them."""
+        plain = ("calibration", "cards_a_day", "compromised_days", "encoding_strength", "imbalance", "seed")
         return {
             **{name: getattr(self, name) for name in plain},
             "booster": self.booster.to_dict(),
             "budget": asdict(self.budget),
+            "resampling": asdict(self.resampling),
+            "strategies": list(self.strategies),
+            "thresholds": rule_to_dict(self.rule),
+            "tuning": {"folds": self.tuning.folds, "trials": self.tuning.trials} if self.tuning else None,
         }
 
 
@@ -60,6 +87,8 @@ class TrainingResult:
 
     `validation` is the calibration window's and flattering, since calibrator and thresholds were chosen on it; `test`
     is the honest one. `validation_average_precision` is the selection window's curve over boosting rounds.
+    `strategies` are the figures of every strategy that was trained, with the booster's own hyperparameters; `tuning` is
+    the search, if there was one. `warnings` are sentences that a reader of the model should see.
     """
 
     bundle: ModelBundle
@@ -68,6 +97,9 @@ class TrainingResult:
     validation_predictions: Predictions
     test_predictions: Predictions
     validation_average_precision: tuple[float, ...]
+    strategies: tuple[StrategyFigures, ...] = ()
+    tuning: TuningResult | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def train(
@@ -78,45 +110,48 @@ def train(
     data_versions: Mapping[str, int | str] | None = None,
     reasons: ReasonBook | None = None,
     catalogue: Catalogue | None = None,
+    on_trial: Callable[[TrialRecord], None] = lambda _trial: None,
+    say: Callable[[str], None] = lambda _text: None,
+    clock: Clock = system_clock,
 ) -> TrainingResult:
     """A model trained, calibrated and measured on the windows of the split; equal arguments give an equal bundle.
 
     Training sees the labels received by `split.train_cutoff`, selection and calibration those by
     `split.validation_cutoff`, test those by `dataset.as_of`. `data_versions` names the tables' versions, `reasons` the
-    words for alerts, `catalogue` what gave the features; all go into the bundle. Raises DataError where a window has
-    too few frauds or genuine transactions.
+    words for alerts, `catalogue` what gave the features; all go into the bundle. `on_trial` and `clock` are tuning's.
+    Raises DataError where a window has too few frauds or genuine transactions.
     """
     settings = settings or TrainingSettings()
-    days = settings.compromised_days
-    windows = {
-        "train": _known_rows(dataset, split.train, split.train_cutoff, None),
-        "selection": _known_rows(dataset, split.selection, split.validation_cutoff, days),
-        "calibration": _known_rows(dataset, split.calibration, split.validation_cutoff, days),
-        "test": _known_rows(dataset, split.test, dataset.as_of, days),
-    }
-    for name, rows in windows.items():
-        _require_both_classes(name, rows)
-    encoder, examples = _encoded(dataset, windows, split.train_cutoff, settings.encoding_strength)
-    fitted = settings.booster.fit(examples["train"], examples["selection"], settings.seed)
-    raws = {name: fitted.booster.predict_margin(examples[name].features) for name in ("calibration", "test")}
-    judged = windows["calibration"].target
-    calibrator = fit_calibrator(settings.calibration, raws["calibration"], judged)
-    policy = choose_policy(raws["calibration"], judged, split.calibration.days, settings.budget)
-    named = {"validation": "calibration", "test": "test"}
-    scored = {n: _predictions(dataset, windows[own], raws[own], calibrator) for n, own in named.items()}
-    metrics = {n: evaluate(rows, policy.review_threshold, settings.cards_a_day) for n, rows in scored.items()}
+    rows = _rows_of(dataset, split, settings)
+    prepared = prepare(dataset, rows, split.train_cutoff, settings.encoding_strength)
+    candidates, warnings = _compared(prepared, settings, say)
+    chosen = candidate = _chosen(candidates, prepared, settings)
+    strategies = tuple(
+        figures_of(some, dataset, prepared, settings.cards_a_day, chosen=some is chosen) for some in candidates
+    )
+    tuning = None
+    if settings.tuning:
+        folds = _folds(dataset, split, settings, prepared, chosen.strategy, settings.tuning.folds)
+        tuning = tune(settings.booster, folds, settings.tuning, settings.seed, on_trial=on_trial, say=say, clock=clock)
+        candidate = _fitted(chosen.strategy, prepared, settings, settings.booster.with_parameters(**tuning.params))
+    validation = _predictions(dataset, rows["calibration"], candidate.raw["calibration"], candidate.calibrator)
+    test = _predictions(dataset, rows["test"], candidate.raw["test"], candidate.calibrator)
+    days = split.calibration.days
+    policy = choose_policy(validation, days, settings.rule, rows["calibration"].weight)
+    scored = {"validation": validation, "test": test}
+    metrics = {n: evaluate(some, policy.review_threshold, settings.cards_a_day) for n, some in scored.items()}
     bundle = ModelBundle(
-        booster_kind=fitted.booster.kind,
-        booster_bytes=fitted.booster.to_bytes(),
+        booster_kind=candidate.fitted.booster.kind,
+        booster_bytes=candidate.fitted.booster.to_bytes(),
         feature_names=dataset.feature_names,
         contract_digest=dataset.contract_digest,
         state_layout_digest=dataset.state_layout_digest,
-        calibrator=calibrator,
+        calibrator=candidate.calibrator,
         policy=policy,
-        encoder=encoder,
+        encoder=prepared.encoder,
         catalogue=catalogue,
         reasons=reasons or ReasonBook(),
-        training=_provenance(dataset, split, settings, fitted, windows),
+        training=_provenance(dataset, split, settings, candidate, rows, strategies, tuning),
         data_versions=dict(data_versions or {}),
         metrics={name: figures.to_dict() for name, figures in metrics.items()},
     )
@@ -124,56 +159,84 @@ def train(
         bundle=bundle,
         validation=metrics["validation"],
         test=metrics["test"],
-        validation_predictions=scored["validation"],
-        test_predictions=scored["test"],
-        validation_average_precision=fitted.validation_average_precision,
+        validation_predictions=validation,
+        test_predictions=test,
+        validation_average_precision=candidate.fitted.validation_average_precision,
+        strategies=strategies,
+        tuning=tuning,
+        warnings=(*warnings, *doubts(validation, days, settings.rule, policy)),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _KnownRows:
-    """The usable rows of a window (int64 indices) with their outcome as known at the window's cut-off."""
-
-    index: NDArray[np.int64]
-    target: NDArray[np.bool_]
-    pattern: NDArray[np.object_]
-
-
-def _known_rows(dataset: Dataset, window: Window, cutoff: int, compromised_days: int | None) -> _KnownRows:
-    """Only mature rows: of the immature ones, frauds are known earlier than the rest, and would be too many."""
-    verdicts = dataset.verdicts_at(cutoff)
-    usable = window.contains(dataset.occurred_at) & verdicts.mature & verdicts.known
-    if compromised_days is not None:
-        since = window.start - compromised_days * DAY_MS
-        usable &= ~known_compromised(dataset.card, dataset.occurred_at, dataset.fraud_known_at, since)
-    index = np.flatnonzero(usable)
-    return _KnownRows(index, verdicts.fraud[index], verdicts.pattern[index])
-
-
-def _require_both_classes(name: str, rows: _KnownRows) -> None:
-    if not rows.target.any() or rows.target.all():
-        raise DataError(
-            f"The {name} window has {int(rows.target.sum())} frauds among {len(rows.target)} transactions whose "
-            "outcome was known in time. Both kinds are needed: bring more history or labels, or move the windows."
-        )
-
-
-def _encoded(
-    dataset: Dataset, windows: Mapping[str, _KnownRows], train_cutoff: int, strength: float
-) -> tuple[TargetEncoder, dict[str, Examples]]:
-    """The encoder that will serve, and the examples: the later windows as it encodes them, training in time order."""
-    smoothing = overall_smoothing(dataset, train_cutoff, strength)
-    encoder = fit_encoder(dataset, train_cutoff, smoothing)
-    features = {
-        name: encode_in_time_order(dataset, rows.index, smoothing)
-        if name == "train"
-        else encoder.apply(dataset.feature_names, dataset.features[rows.index])
-        for name, rows in windows.items()
+def _rows_of(dataset: Dataset, split: TimeSplit, settings: TrainingSettings) -> dict[str, KnownRows]:
+    days, chosen_by = settings.compromised_days, split.validation_cutoff
+    rows = {
+        "train": known_rows(dataset, split.train, split.train_cutoff, None),
+        "selection": known_rows(dataset, split.selection, chosen_by, days),
+        "calibration": known_rows(dataset, split.calibration, chosen_by, days),
+        "test": known_rows(dataset, split.test, dataset.as_of, days),
     }
-    return encoder, {name: Examples(features[name], rows.target) for name, rows in windows.items()}
+    for name, known in rows.items():
+        require_both_classes(name, known)
+    return rows
 
 
-def _predictions(dataset: Dataset, rows: _KnownRows, raw: NDArray[np.float64], calibrator: Calibrator) -> Predictions:
+def _compared(
+    prepared: Prepared, settings: TrainingSettings, say: Callable[[str], None]
+) -> tuple[list[Candidate], list[str]]:
+    """A candidate a strategy, and why others could not be trained; a pinned one must be."""
+    candidates, warnings = [], []
+    for strategy in settings.compared:
+        say(f"training {settings.booster.kind} with imbalance strategy {strategy}")
+        try:
+            candidates.append(_fitted(strategy, prepared, settings, settings.booster))
+        except DataError as error:
+            if strategy == settings.imbalance or len(settings.compared) == 1:
+                raise
+            warnings.append(f"The imbalance strategy {strategy} was left out. {error}")
+    return candidates, warnings
+
+
+def _fitted(strategy: Strategy, prepared: Prepared, settings: TrainingSettings, booster: BoosterTrainer) -> Candidate:
+    return fit_candidate(strategy, booster, prepared, settings.calibration, settings.resampling, settings.seed)
+
+
+def _chosen(candidates: list[Candidate], prepared: Prepared, settings: TrainingSettings) -> Candidate:
+    pinned = [some for some in candidates if some.strategy == settings.imbalance]
+    return pinned[0] if pinned else best_candidate(candidates, prepared)
+
+
+def _folds(
+    dataset: Dataset, split: TimeSplit, settings: TrainingSettings, prepared: Prepared, strategy: Strategy, count: int
+) -> list[Fold]:
+    """Selection as it is, then windows that step back through training, each with what was known when it began.
+
+    Only labels received by the training cut-off judge the latter: a later label of a training row decides nothing.
+    Folds that would train on less than they are judged on, or lack a class, are left out.
+    """
+    folds = [_fold(prepared, settings, strategy)]
+    length = split.selection.end - split.selection.start
+    for step in range(1, count):
+        later = Window(split.train.end - step * length, split.train.end - (step - 1) * length)
+        earlier = replace(split.train, end=later.start - split.label_delay_ms)
+        if earlier.end - earlier.start < length:
+            break
+        rows = {
+            "train": known_rows(dataset, earlier, later.start, None),
+            "selection": known_rows(dataset, later, split.train_cutoff, settings.compromised_days),
+        }
+        if all(known.target.any() and not known.target.all() for known in rows.values()):
+            past = prepare(dataset, rows, later.start, settings.encoding_strength)
+            folds.append(_fold(past, settings, strategy))
+    return folds
+
+
+def _fold(prepared: Prepared, settings: TrainingSettings, strategy: Strategy) -> Fold:
+    treated = treat(strategy, prepared.examples["train"], prepared.categories, settings.resampling, settings.seed)
+    return Fold(treated.examples, prepared.examples["selection"])
+
+
+def _predictions(dataset: Dataset, rows: KnownRows, raw: NDArray[np.float64], calibrator: Calibrator) -> Predictions:
     return Predictions(
         target=rows.target,
         raw=raw,
@@ -186,13 +249,23 @@ def _predictions(dataset: Dataset, rows: _KnownRows, raw: NDArray[np.float64], c
 
 
 def _provenance(
-    dataset: Dataset, split: TimeSplit, settings: TrainingSettings, fitted: Fitted, windows: Mapping[str, _KnownRows]
+    dataset: Dataset,
+    split: TimeSplit,
+    settings: TrainingSettings,
+    candidate: Candidate,
+    rows: Mapping[str, KnownRows],
+    strategies: tuple[StrategyFigures, ...],
+    tuning: TuningResult | None,
 ) -> dict[str, Any]:
     return {
         "as_of": dataset.as_of,
-        "frauds": {name: int(rows.target.sum()) for name, rows in windows.items()},
-        "rounds": fitted.rounds,
-        "rows": {name: len(rows.index) for name, rows in windows.items()},
+        "frauds": {name: int(known.target.sum()) for name, known in rows.items()},
+        "prior_offset": candidate.prior_offset,
+        "rounds": candidate.fitted.rounds,
+        "rows": {name: len(known.index) for name, known in rows.items()},
         "settings": settings.to_dict(),
         "split": split.to_dict(),
+        "strategies": [figures.to_dict() for figures in strategies],
+        "strategy": candidate.strategy,
+        "tuning": tuning.to_dict() if tuning else None,
     }

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 from paywarden.errors import DataError
 from paywarden.scoring.calibration import IsotonicCalibrator, PlattCalibrator
-from paywarden.training.calibration import fit_calibrator, fit_isotonic, fit_platt
+from paywarden.training.calibration import fit_calibrator, fit_isotonic, fit_platt, shifted
 
 
 def sample(slope, intercept, rows=40_000):
@@ -50,7 +50,34 @@ def test_the_method_is_chosen_by_name():
 
 def test_one_class_or_upside_down_scores_cannot_be_calibrated():
     raw = np.arange(10.0)
-    with pytest.raises(DataError, match="validation window"):
+    with pytest.raises(DataError, match="calibration window"):
         fit_calibrator("platt", raw, np.zeros(10, dtype=bool))
     with pytest.raises(DataError, match="do not score above"):
         fit_platt(raw, raw < 5)
+
+
+@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic])
+def test_a_weight_counts_as_so_many_equal_rows(fit):
+    raw, target = sample(1.0, 0.0, 2000)
+    weight = np.random.default_rng(6).integers(1, 4, len(raw))
+    weighted = fit(raw, target, weight.astype(np.float32)).apply(raw)
+    assert weighted == pytest.approx(fit(np.repeat(raw, weight), np.repeat(target, weight)).apply(raw), abs=1e-6)
+    assert weighted != pytest.approx(fit(raw, target).apply(raw), abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_a_shifted_calibrator_gives_what_the_first_gave_of_shifted_scores(method):
+    raw, target = sample(1.4, 0.3, 3000)
+    fitted = fit_calibrator(method, raw + 2.3, target)
+    assert shifted(fitted, 2.3).apply(raw) == pytest.approx(fitted.apply(raw + 2.3), abs=1e-12)
+
+
+def test_auto_takes_what_is_better_on_the_half_it_has_not_seen():
+    raw, target = sample(1.4, 0.3)
+    assert isinstance(fit_calibrator("auto", raw, target), PlattCalibrator)  # Platt's shape is the true one
+    bent = np.random.default_rng(7).random(len(raw)) < np.where(
+        np.abs(raw + 4.0) < 1.0, 0.3, np.where(raw > -3, 0.32, 0)
+    )
+    assert isinstance(fit_calibrator("auto", raw, bent), IsotonicCalibrator)
+    only_early = target & (np.arange(len(raw)) < len(raw) // 2)
+    assert isinstance(fit_calibrator("auto", raw, only_early), PlattCalibrator)

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 
@@ -11,9 +12,12 @@ from paywarden.evaluation.splits import choose_split
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
 from paywarden.scoring.scorer import Scorer
+from paywarden.training.boosters import XGBoostTrainer
 from paywarden.training.encoding import encode_in_time_order, overall_smoothing
-from paywarden.training.thresholds import AlertBudget
+from paywarden.training.imbalance import STRATEGIES, Resampling, treat
+from paywarden.training.thresholds import AlertBudget, MinimumPrecision
 from paywarden.training.trainer import TrainingSettings, train
+from paywarden.training.tuning import TuningSettings
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,171 @@ def test_the_alert_budget_holds_on_validation(dataset, split, settings):
     assert 0 < result.validation.alerts <= 3 * split.calibration.days
 
 
-def test_labels_that_arrive_after_the_cutoff_change_nothing_in_training(build, labels, split, settings, result):
+THOROUGH = {
+    "strategies": STRATEGIES,
+    "resampling": Resampling(ratio=0.2),
+    "calibration": "auto",
+    "compromised_days": None,
+}
+
+
+@pytest.fixture(scope="module")
+def thorough(settings):
+    """Everything that looks at labels: all strategies, tuning, a choice of calibrators, thresholds by precision."""
+    return dataclasses.replace(settings, **THOROUGH, thresholds=MinimumPrecision(0.3, 0.6), tuning=TuningSettings(4))
+
+
+@pytest.fixture(scope="module")
+def thorough_result(dataset, split, thorough):
+    return train(dataset, split, thorough, data_versions={"transactions": 4})
+
+
+def test_two_runs_with_everything_give_equal_bytes(dataset, split, thorough, thorough_result):
+    again = train(dataset, split, thorough, data_versions={"transactions": 4})
+    assert again.bundle.to_files() == thorough_result.bundle.to_files()
+    assert again.strategies == thorough_result.strategies
+    assert len(again.tuning.trials) == 4
+
+
+def test_strategies_stand_side_by_side_and_the_best_by_selection_is_taken(dataset, split, thorough_result):
+    figures = {some.strategy: some for some in thorough_result.strategies}
+    assert tuple(figures) == STRATEGIES
+    best = max(thorough_result.strategies, key=lambda some: some.selection.average_precision)
+    assert [some.strategy for some in thorough_result.strategies if some.chosen] == [best.strategy]
+    assert thorough_result.bundle.training["strategy"] == best.strategy
+    frauds = figures["none"].train_frauds
+    assert figures["smote"].train_frauds > frauds == figures["undersampling"].train_frauds
+    assert figures["undersampling"].train_rows < figures["none"].train_rows == figures["class_weight"].train_rows
+    assert figures["none"].prior_offset == 0.0
+    assert max(some.prior_offset for some in thorough_result.strategies[1:]) < -1.0
+    recorded = thorough_result.bundle.training["strategies"]
+    assert recorded == [some.to_dict() for some in thorough_result.strategies]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_pinned_strategy_is_used_and_its_probabilities_are_honest(dataset, split, settings, strategy):
+    pinned = dataclasses.replace(settings, imbalance=strategy, resampling=Resampling(ratio=0.5))
+    result = train(dataset, split, pinned)
+    chosen = next(some for some in result.strategies if some.chosen)
+    assert chosen.strategy == result.bundle.training["strategy"] == strategy
+    assert result.test_predictions.score.mean() == pytest.approx(result.test_predictions.target.mean(), rel=0.3)
+    assert chosen.test.average_precision == result.test.average_precision
+    assert chosen.test.brier == pytest.approx(result.test.brier)
+    scores = Scorer(result.bundle).score(
+        dataset.features[np.isin(dataset.occurred_at, result.test_predictions.occurred_at)]
+    )
+    assert np.array_equal(scores.score, result.test_predictions.score)
+
+
+def test_a_strategy_that_cannot_be_applied_is_left_out_with_a_word(dataset, split, settings):
+    common = dataclasses.replace(settings, strategies=STRATEGIES, resampling=Resampling(ratio=0.01))
+    result = train(dataset, split, common)
+    assert [some.strategy for some in result.strategies] == ["none", "class_weight"]
+    assert [words.split(" was left out")[0] for words in result.warnings] == [
+        "The imbalance strategy undersampling",
+        "The imbalance strategy smote",
+    ]
+    with pytest.raises(DataError, match="nothing to resample"):
+        train(dataset, split, dataclasses.replace(common, imbalance="smote"))
+
+
+def test_resampling_sees_training_rows_only(dataset, split, settings, monkeypatch):
+    seen = []
+
+    def watched(strategy, examples, *arguments):
+        seen.append(examples)
+        return treat(strategy, examples, *arguments)
+
+    monkeypatch.setattr("paywarden.training.strategies.treat", watched)
+    train(dataset, split, dataclasses.replace(settings, strategies=STRATEGIES, resampling=Resampling(ratio=0.2)))
+    inside = dataset.features[split.train.contains(dataset.occurred_at)]
+    assert len(seen) == len(STRATEGIES)
+    for examples in seen:
+        assert np.array_equal(examples.features, inside, equal_nan=True)
+
+
+def test_weights_of_rows_reach_the_booster(dataset, split, settings):
+    def weighing(weight):
+        other = copy.copy(dataset)
+        object.__setattr__(other, "weight", weight.astype(np.float32))
+        return train(other, split, settings).bundle
+
+    plain = train(dataset, split, settings).bundle
+    assert weighing(np.where(dataset.features[:, 3] > 0, 5, 1)).booster_bytes != plain.booster_bytes
+    assert weighing(np.ones(len(dataset))).to_files() == plain.to_files()
+
+
+MODEL = ("booster_bytes", "calibrator", "encoder", "policy", "feature_names")
+"""What decides. Beside it a bundle holds figures, which later labels do correct."""
+
+
+def disturbances(labels, affected):
+    """Of the labels that are affected (bool [n]) most deleted, all turned, and all shuffled among transactions."""
+    yield "deleted", labels.filter(pa.array(~affected | (np.arange(len(affected)) % 5 == 0)))
+    turned = labels["is_fraud"].to_numpy(zero_copy_only=False) ^ affected
+    yield "turned", labels.set_column(labels.column_names.index("is_fraud"), "is_fraud", pa.array(turned))
+    ids = labels["transaction_id"].to_numpy(zero_copy_only=False).copy()
+    ids[affected] = np.random.default_rng(1).permutation([f"t{row}" for row in range(6000)])[: affected.sum()]
+    yield "shuffled", labels.set_column(0, "transaction_id", pa.array(ids))
+
+
+@pytest.fixture(scope="module")
+def belated(transactions, labels, split):
+    """A second voice on every fourth transaction, an analyst's, at any time from hours to weeks after it."""
+    some = transactions.filter(pa.array(np.arange(len(transactions)) % 4 == 0))
+    random = np.random.default_rng(17)
+    arrival = some["occurred_at"].to_numpy() + random.integers(3_600_000, 25 * 86_400_000, len(some))
+    told = pa.table(
+        {
+            "transaction_id": some["transaction_id"],
+            "labelled_at": arrival,
+            "received_at": arrival,
+            "is_fraud": random.random(len(some)) < 0.3,
+            "source": ["analyst"] * len(some),
+            "pattern": pa.nulls(len(some), pa.string()),
+        }
+    )
+    return pa.concat_tables([labels, told])
+
+
+def test_labels_that_arrive_after_the_validation_cutoff_change_no_byte_of_the_model(build, belated, split, thorough):
+    late = belated["received_at"].to_numpy() > split.validation_cutoff
+    assert late.sum() > 300
+    model = train(build(belated), split, thorough)
+    for how, labels in disturbances(belated, late):
+        other = train(build(labels), split, thorough)
+        for part in MODEL:
+            assert getattr(other.bundle, part) == getattr(model.bundle, part), (how, part)
+        assert other.validation == model.validation
+        assert other.tuning == model.tuning
+        assert other.test != model.test, how  # the test window does see them
+
+
+def test_labels_of_training_rows_that_arrive_after_the_training_cutoff_change_no_byte_of_the_model(
+    build, belated, transactions, split, thorough
+):
+    """Those of later rows may arrive after it: they judge what was trained."""
+    occurred_at = dict(
+        zip(transactions["transaction_id"].to_pylist(), transactions["occurred_at"].to_pylist(), strict=True)
+    )
+    subject_at = np.array([occurred_at[name] for name in belated["transaction_id"].to_pylist()])
+    late = (belated["received_at"].to_numpy() > split.train_cutoff) & (subject_at < split.train.end)
+    assert late.sum() > 300
+    model = train(build(belated), split, thorough)
+    for how, labels in list(disturbances(belated, late))[:2]:
+        assert train(build(labels), split, thorough).bundle.to_files() == model.bundle.to_files(), how
+
+
+def test_a_label_in_time_does_change_the_model(build, belated, split, thorough):
+    """The test of the tests above."""
+    early = belated["received_at"].to_numpy() <= split.train_cutoff
+    model = train(build(belated), split, thorough)
+    for how, labels in disturbances(belated, early):
+        if how != "deleted":
+            assert train(build(labels), split, thorough).bundle.booster_bytes != model.bundle.booster_bytes, how
+
+
+def test_labels_after_the_training_cutoff_reach_no_training_row(build, labels, split, settings):
     """Every genuine transaction is called a fraud, one millisecond after the training cut-off."""
     everyone = pa.table(
         {
@@ -78,26 +246,29 @@ def test_labels_that_arrive_after_the_cutoff_change_nothing_in_training(build, l
         train(disturbed, split, dataclasses.replace(settings, compromised_days=None))
 
 
-def test_labels_after_the_validation_cutoff_leave_the_model_as_it_is(build, labels, split, settings, result):
-    """Analysts clear every second fraud, one millisecond after the validation cut-off or, if it is later, at once."""
-    cleared = labels.filter(pa.array(np.arange(labels.num_rows) % 2 == 0))
-    cleared_at = pa.array(np.maximum(cleared["received_at"].to_numpy(), split.validation_cutoff + 1))
-    verdicts = pa.table(
-        {
-            "transaction_id": cleared["transaction_id"],
-            "labelled_at": cleared_at,
-            "received_at": cleared_at,
-            "is_fraud": np.zeros(cleared.num_rows, dtype=bool),
-            "source": ["analyst"] * cleared.num_rows,
-            "pattern": pa.nulls(cleared.num_rows, pa.string()),
-        }
+def test_tuned_hyperparameters_are_used_and_recorded(dataset, split, thorough_result):
+    tuning, training = thorough_result.tuning, thorough_result.bundle.training
+    assert training["tuning"] == tuning.to_dict()
+    assert training["settings"]["tuning"] == {"folds": 2, "trials": 4}
+    told = []
+    settings = dataclasses.replace(
+        TrainingSettings(
+            XGBoostTrainer(max_depth=3, max_rounds=40, early_stopping_rounds=10, threads=1), compromised_days=None
+        ),
+        tuning=TuningSettings(3),
     )
-    other = train(build(pa.concat_tables([labels, verdicts])), split, settings)
-    assert other.bundle.booster_bytes == result.bundle.booster_bytes
-    assert other.bundle.policy == result.bundle.policy
-    assert other.bundle.calibrator == result.bundle.calibrator
-    assert other.validation == result.validation
-    assert other.test.frauds < 0.75 * result.test.frauds  # the test window does see them
+    tuned = train(dataset, split, settings, on_trial=told.append)
+    assert [trial.number for trial in told] == [0, 1, 2]
+    by_hand = dataclasses.replace(
+        settings, tuning=None, booster=settings.booster.with_parameters(**tuned.tuning.params)
+    )
+    assert train(dataset, split, by_hand).bundle.booster_bytes == tuned.bundle.booster_bytes
+
+
+def test_a_budget_beyond_all_transactions_is_warned_of(dataset, split, settings, result):
+    plenty = train(dataset, split, dataclasses.replace(settings, budget=AlertBudget(alerts_per_day=1000)))
+    assert "everything becomes an alert" in plenty.warnings[0]
+    assert result.warnings == ()
 
 
 def test_cards_known_as_compromised_leave_the_later_windows(dataset, split, settings, result):
