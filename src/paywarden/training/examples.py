@@ -47,7 +47,7 @@ def known_rows(dataset: Dataset, window: Window, cutoff: int, compromised_days: 
 
 def _weights(dataset: Dataset, index: NDArray[np.int64]) -> NDArray[np.float32] | None:
     """None where all weigh one: boosters then need not look, and give the bytes that they give without."""
-    weight: NDArray[np.float32] = getattr(dataset, "weight", np.ones(len(dataset), np.float32))[index]
+    weight = dataset.weight[index]
     return None if (weight == 1.0).all() else weight
 
 

@@ -1,4 +1,3 @@
-import copy
 import dataclasses
 import json
 
@@ -147,9 +146,7 @@ def test_resampling_sees_training_rows_only(dataset, split, settings, monkeypatc
 
 def test_weights_of_rows_reach_the_booster(dataset, split, settings):
     def weighing(weight):
-        other = copy.copy(dataset)
-        object.__setattr__(other, "weight", weight.astype(np.float32))
-        return train(other, split, settings).bundle
+        return train(dataclasses.replace(dataset, weight=weight.astype(np.float32)), split, settings).bundle
 
     plain = train(dataset, split, settings).bundle
     assert weighing(np.where(dataset.features[:, 3] > 0, 5, 1)).booster_bytes != plain.booster_bytes
