@@ -79,7 +79,10 @@ def train_and_register(
     split = split_of(dataset, train_days)
     say(f"training on {split.train.days:.0f} days, validating on {split.validation.days:.0f}, testing on "
         f"{split.test.days:.0f}")  # fmt: skip
-    result = train(dataset, split, settings, data_versions=history.versions, reasons=reasons, catalogue=catalogue)
+    versions = history.versions
+    result = train(dataset, split, settings, data_versions=versions, reasons=reasons, catalogue=catalogue, say=say)
+    for warning in result.warnings:
+        say(warning)
     with TemporaryDirectory(prefix="paywarden-report-") as directory:
         plots = write_report(Path(directory), "Training report", windows_of(result))
         version = registry.log_and_register(result, plots=plots).version
