@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from paywarden.errors import DataError
 from paywarden.evaluation.labels import Verdicts, fraud_known_at, verdicts_at
+from paywarden.evaluation.maturity import LabelMaturity, MaturityCounts, count_maturity, label_maturity
+from paywarden.evaluation.splits import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,17 @@ class Dataset:
     def pattern(self) -> NDArray[np.object_]:
         """The fraud pattern's name where a label gives one, else None: object [N]."""
         return self.verdicts.pattern
+
+    @cached_property
+    def maturity(self) -> LabelMaturity:
+        """Delays of labels by source, and how many rows are mature, immature and censored at `as_of`."""
+        return label_maturity(
+            self.transaction_ids, self.occurred_at, self.labels, self.as_of, self.label_delay_ms, self.censored
+        )
+
+    def maturity_of(self, window: Window, cutoff: int) -> MaturityCounts:
+        """How many rows of a window are mature, immature and censored at its cut-off (epoch ms)."""
+        return count_maturity(self.verdicts_at(cutoff), self.censored, window.contains(self.occurred_at))
 
     @cached_property
     def fraud_known_at(self) -> NDArray[np.int64]:
