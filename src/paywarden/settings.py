@@ -193,6 +193,9 @@ class PolicySettings(_Section):
     decline_precision: float | None = Field(
         default=None, gt=0, le=1, description="decline where at least this share was fraud; null: decline nothing"
     )
+    let_through_share: float = Field(
+        default=0.0, ge=0, lt=1, description="of would-be declines, goes to review instead, so that outcomes are seen"
+    )
     thresholds: Literal["alert_budget", "minimum_precision", "expected_cost"] = Field(
         default="alert_budget", description="what thresholds are chosen by; expected_cost uses the section costs"
     )

@@ -52,7 +52,7 @@ from paywarden.jobs.state_list import ListedState, drop_state, list_states
 from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
-from paywarden.jobs.training_data import read_history
+from paywarden.jobs.training_data import History, read_history
 from paywarden.settings import Settings
 from paywarden.training.boosters import trainer_of
 from paywarden.training.imbalance import Resampling
@@ -195,6 +195,7 @@ def training_settings(settings: Settings) -> TrainingSettings:
         thresholds=threshold_rule(settings),
         cards_a_day=training.cards_a_day,
         compromised_days=training.compromised_days,
+        let_through_share=settings.policy.let_through_share,
         seed=training.seed,
     )
 
@@ -205,6 +206,12 @@ def _tuning(settings: Settings) -> TuningSettings | None:
         return None
     storage = training.tuning_storage.get_secret_value() if training.tuning_storage else None
     return TuningSettings(training.tuning_trials, training.tuning_minutes, storage, training.tuning_folds)
+
+
+def training_history(settings: Settings) -> History:
+    """Everything in the lake that training reads: transactions, labels, and what was done about the former."""
+    topics = settings.kafka.topics
+    return read_history(lake(settings), topics.transactions, topics.labels, topics.predictions)
 
 
 def serving_models(settings: Settings, warn: Callable[[str], None]) -> ServingModels:

@@ -25,7 +25,7 @@ from paywarden.jobs import produce as produce_job
 from paywarden.jobs.demo import Served
 from paywarden.jobs.produce import Arrivals, Produced
 from paywarden.jobs.train import Trained, train_and_register
-from paywarden.jobs.training_data import History, read_history
+from paywarden.jobs.training_data import History
 from paywarden.scoring.scorer import Scorer
 from paywarden.scoring.wording import reason_book
 from paywarden.settings import Settings, load_settings
@@ -157,8 +157,7 @@ class LocalPlatform:
 
     def history(self) -> History:
         """Everything valid in the lake."""
-        topics = self.settings.kafka.topics
-        return read_history(wiring.lake(self.settings), topics.transactions, topics.labels)
+        return wiring.training_history(self.settings)
 
     def scorer_of(self, digest: str) -> Scorer:
         """The scorer of the trained model."""

@@ -12,7 +12,6 @@ from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
 from paywarden.evaluation.metrics import Metrics
 from paywarden.jobs.train import train_and_register
-from paywarden.jobs.training_data import read_history
 from paywarden.scoring.wording import reason_book
 from paywarden.training.strategies import StrategyFigures
 
@@ -59,7 +58,7 @@ def train(
         training__tuning_trials=tuning_trials,
     )
     features = wiring.catalogue(settings)
-    history = read_history(wiring.lake(settings), settings.kafka.topics.transactions, settings.kafka.topics.labels)
+    history = wiring.training_history(settings)
     trained = train_and_register(
         history,
         features,

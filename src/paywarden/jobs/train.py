@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
@@ -11,7 +11,8 @@ from typing import Protocol
 from paywarden.evaluation.report import ReportedWindow, write_report
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
 from paywarden.features.catalogue import Catalogue
-from paywarden.jobs.training_data import History, replayed_dataset
+from paywarden.features.replay import replay
+from paywarden.jobs.training_data import History, Replayer, data_versions, replayed_dataset
 from paywarden.scoring.reasons import ReasonBook
 from paywarden.training.dataset import Dataset
 from paywarden.training.trainer import TrainingResult, TrainingSettings, train
@@ -67,6 +68,7 @@ def train_and_register(
     train_days: int | None = None,
     alias: str | None = "champion",
     reasons: ReasonBook | None = None,
+    replayer: Replayer = replay,
     say: Callable[[str], None] = lambda _text: None,
 ) -> Trained:
     """Replay the history, train, and register the bundle; ``alias`` (None for none) then points at it.
@@ -75,7 +77,10 @@ def train_and_register(
     """
     delay_ms = int(label_delay_days * DAY_MS)
     say(f"replaying {history.transactions.num_rows:,} transactions and {history.labels.num_rows:,} labels")
-    dataset = replayed_dataset(history, catalogue, delay_ms)
+    dataset = replayed_dataset(history, catalogue, delay_ms, replayer=replayer)
+    history = replace(history, versions=data_versions(history, dataset))
+    for sentence in dataset.maturity.sentences():
+        say(sentence)
     split = split_of(dataset, train_days)
     say(f"training on {split.train.days:.0f} days, validating on {split.validation.days:.0f}, testing on "
         f"{split.test.days:.0f}")  # fmt: skip

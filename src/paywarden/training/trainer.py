@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from paywarden.clock import Clock, system_clock
 from paywarden.errors import DataError
+from paywarden.evaluation.maturity import LabelMaturity
 from paywarden.evaluation.metrics import Metrics, evaluate
 from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.splits import TimeSplit, Window
@@ -41,6 +42,7 @@ class TrainingSettings:
     day and had occurred since so many days before the window: such a card would have been blocked, and finding it again
     is no merit. None drops nothing. 14 days are the Fraud Detection Handbook's (a week of training and one of delay).
     `encoding_strength` is how many transactions the overall rate of fraud weighs in the rate of a category.
+    `let_through_share` is the policy's: the share of its declines that goes to review instead, to see their outcome.
     """
 
     booster: BoosterTrainer = field(default_factory=XGBoostTrainer)
@@ -54,6 +56,7 @@ class TrainingSettings:
     cards_a_day: int = 100
     compromised_days: int | None = 14
     encoding_strength: float = STRENGTH
+    let_through_share: float = 0.0
     seed: int = 0
 
     @property
@@ -71,7 +74,7 @@ class TrainingSettings:
         """The settings as a JSON document; where a search was kept and how long it took are not among them."""
         plain = ("calibration", "cards_a_day", "compromised_days", "encoding_strength", "imbalance", "seed")
         return {
-            **{name: getattr(self, name) for name in plain},
+            **{name: getattr(self, name) for name in (*plain, "let_through_share")},
             "booster": self.booster.to_dict(),
             "budget": asdict(self.budget),
             "resampling": asdict(self.resampling),
@@ -89,6 +92,8 @@ class TrainingResult:
     is the honest one. `validation_average_precision` is the selection window's curve over boosting rounds.
     `strategies` are the figures of every strategy that was trained, with the booster's own hyperparameters; `tuning` is
     the search, if there was one. `warnings` are sentences that a reader of the model should see.
+    `maturity` is how long labels take as known at the end; it stays outside the bundle, no byte of which depends on
+    labels of training rows that came too late for training.
     """
 
     bundle: ModelBundle
@@ -100,6 +105,7 @@ class TrainingResult:
     strategies: tuple[StrategyFigures, ...] = ()
     tuning: TuningResult | None = None
     warnings: tuple[str, ...] = ()
+    maturity: LabelMaturity | None = None
 
 
 def train(
@@ -138,6 +144,7 @@ def train(
     test = _predictions(dataset, rows["test"], candidate.raw["test"], candidate.calibrator)
     days = split.calibration.days
     policy = choose_policy(validation, days, settings.rule, rows["calibration"].weight)
+    policy = replace(policy, let_through_share=settings.let_through_share)
     scored = {"validation": validation, "test": test}
     metrics = {n: evaluate(some, policy.review_threshold, settings.cards_a_day) for n, some in scored.items()}
     bundle = ModelBundle(
@@ -165,6 +172,7 @@ def train(
         strategies=strategies,
         tuning=tuning,
         warnings=(*warnings, *doubts(validation, days, settings.rule, policy)),
+        maturity=dataset.maturity,
     )
 
 
@@ -259,6 +267,7 @@ def _provenance(
 ) -> dict[str, Any]:
     return {
         "as_of": dataset.as_of,
+        "maturity": _maturity(dataset, split),
         "frauds": {name: int(known.target.sum()) for name, known in rows.items()},
         "prior_offset": candidate.prior_offset,
         "rounds": candidate.fitted.rounds,
@@ -269,3 +278,14 @@ def _provenance(
         "strategy": candidate.strategy,
         "tuning": tuning.to_dict() if tuning else None,
     }
+
+
+def _maturity(dataset: Dataset, split: TimeSplit) -> dict[str, dict[str, int]]:
+    """The rows of each window, before any choice of cards, by what could be said of them at its cut-off."""
+    cutoffs = {
+        "train": (split.train, split.train_cutoff),
+        "selection": (split.selection, split.validation_cutoff),
+        "calibration": (split.calibration, split.validation_cutoff),
+        "test": (split.test, dataset.as_of),
+    }
+    return {name: asdict(dataset.maturity_of(window, cutoff)) for name, (window, cutoff) in cutoffs.items()}

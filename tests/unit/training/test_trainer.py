@@ -357,3 +357,14 @@ def test_a_window_without_fraud_is_named(build, labels, split, settings):
 
 def test_the_settings_are_json():
     assert json.loads(json.dumps(TrainingSettings().to_dict()))["booster"]["kind"] == "xgboost"
+
+
+def test_the_share_let_through_is_the_policys_and_the_windows_say_who_is_mature(dataset, split, settings, result):
+    shared = train(dataset, split, dataclasses.replace(settings, let_through_share=0.05))
+    assert shared.bundle.policy == dataclasses.replace(result.bundle.policy, let_through_share=0.05)
+    assert result.bundle.policy.let_through_share == 0.0
+    counts = result.bundle.training["maturity"]["test"]
+    inside = split.test.contains(dataset.occurred_at)
+    assert counts["mature"] + counts["immature"] + counts["censored"] == inside.sum()
+    assert counts["mature"] == (inside & dataset.mature & dataset.verdicts.known).sum()
+    assert result.maturity.counts == dataset.maturity.counts
