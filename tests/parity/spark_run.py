@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from paywarden.adapters.spark.entity_step import EntityStep
 from paywarden.adapters.spark.parse_step import ParseStep
-from paywarden.adapters.spark.rows import DEAD, unpack
+from paywarden.adapters.spark.rows import DEAD, PARCEL_DDL, from_parcels, unpack
 from paywarden.adapters.state.lmdb_store import open_lmdb
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.encoding import encode_labels, encode_transactions
@@ -63,11 +63,11 @@ def run_stream(
         frame = session.createDataFrame(records.filter(pa.array(numbers == manifest.batch)))
         for _ in range(attempts):
             store.begin_batch(lease, manifest.tag)
-            rows = frame.repartition(3).mapInArrow(parse, parse.rows.spark)
+            rows = frame.repartition(3).mapInArrow(parse, PARCEL_DDL)
             for each in catalogue.steps:
                 step = EntityStep(catalogue, each, recipe, shards, lease, manifest.tag)
-                rows = rows.repartitionById(shards, sf.col("shard")).mapInArrow(step, step.rows.spark)
-            result = rows.select("kind", "topic", "partition", "offset", "verdict", "features").toArrow()
+                rows = rows.repartitionById(shards, sf.col("shard")).mapInArrow(step, PARCEL_DDL)
+            result = from_parcels(rows.toArrow().to_batches(), parse.rows.arrow)
         results.append(result)
     store.close()
     return pa.concat_tables(results)

@@ -6,7 +6,7 @@ label, repeated label); an alert is a second copy of its decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from paywarden.adapters.spark.entity_step import engine_of
-from paywarden.adapters.spark.rows import DEAD, RowSchema, gather, to_events, unpack
+from paywarden.adapters.spark.rows import DEAD, to_events, unpack
 from paywarden.adapters.spark.tally import ALERT, DEAD_LETTER, DECISION, DUPLICATE, LABEL, REPEATED_LABEL
 from paywarden.clock import Clock
 from paywarden.events.dead_letter import dead_letter_headers
@@ -67,7 +67,7 @@ class OutputTopics:
 
 @dataclass(frozen=True)
 class DecideStep:
-    """Scores live rows and writes out all rows; a callable for ``mapInArrow``.
+    """Scores live rows and writes out all rows, as the last entity step gives them.
 
     ``bundle_files`` gives the broadcast bundle in the worker. One booster thread a task: the tasks are the threads.
     """
@@ -78,10 +78,9 @@ class DecideStep:
     topics: OutputTopics
     clock: Clock
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def __call__(self, tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """Records with their outcome (:data:`OUTPUT`), and with latency from Kafka timestamp to decision."""
-        for batch in batches:
-            table = gather([batch], RowSchema(self.catalogue.inputs).arrow)
+        for table in tables:
             scored = pc.equal(table["verdict"], Verdict.SCORED)
             for make, rows in (
                 (self._dead_letters, table.filter(pc.equal(table["kind"], DEAD))),

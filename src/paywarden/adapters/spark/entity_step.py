@@ -18,7 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from paywarden.adapters.spark.rows import DEAD, RowSchema, gather, one_array, pack, shard_column, to_events, unpack
+from paywarden.adapters.spark.rows import (
+    DEAD,
+    RowSchema,
+    from_parcels,
+    one_array,
+    pack,
+    shard_column,
+    to_events,
+    to_parcels,
+    unpack,
+)
 from paywarden.features.catalogue import Catalogue, Step
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
@@ -55,19 +65,22 @@ class EntityStep:
 
     @property
     def rows(self) -> RowSchema:
-        """The schema of the rows it takes and gives."""
+        """The schema of the rows in the parcels that it takes and gives."""
         return RowSchema(self.catalogue.inputs)
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The same rows, live ones with the features of this step added, dead ones untouched."""
-        table = gather(batches, self.rows.arrow)
-        if table.num_rows == 0:
-            return
+        """Parcels of the rows that :meth:`folded` gives."""
+        for rows in self.folded(batches):
+            yield from to_parcels(rows)
+
+    def folded(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+        """The rows of all parcels: dead ones untouched, then live ones with the features of this step added."""
+        table = from_parcels(batches, self.rows.arrow)
         is_dead = pc.equal(table["kind"], DEAD)
-        yield from table.filter(is_dead).to_batches()
+        yield table.filter(is_dead)
         live = table.filter(pc.invert(is_dead)).combine_chunks()
         if live.num_rows:
-            yield from self._fold(live).to_batches()
+            yield self._fold(live)
 
     def _fold(self, live: pa.Table) -> pa.Table:
         engine, rows = engine_of(self.catalogue), live.num_rows

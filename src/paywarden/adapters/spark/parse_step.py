@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from paywarden.adapters.spark.rows import DEAD, RowSchema, one_array, shard_column
+from paywarden.adapters.spark.rows import DEAD, RowSchema, one_array, shard_column, to_parcels
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.limits import Limits
 from paywarden.events.schema import EventSchema
@@ -43,11 +43,11 @@ class ParseStep:
 
     @property
     def rows(self) -> RowSchema:
-        """The schema of the rows it gives."""
+        """The schema of the rows in its parcels."""
         return RowSchema(self.inputs)
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Rows in flight, one for every Kafka record."""
+        """Parcels of rows in flight, a row for every Kafka record."""
         for batch in batches:
             records = pa.Table.from_batches([batch])
             is_label = pc.equal(records["topic"], self.labels_topic)
@@ -56,16 +56,16 @@ class ParseStep:
                 (Kind.TRANSACTION, records.filter(pc.invert(is_label))),
             ):
                 if part.num_rows:
-                    yield from self._parsed(kind, part.combine_chunks())
+                    yield from to_parcels(self._parsed(kind, part.combine_chunks()))
 
-    def _parsed(self, kind: Kind, records: pa.Table) -> Iterator[pa.RecordBatch]:
+    def _parsed(self, kind: Kind, records: pa.Table) -> pa.Table:
         values, timestamps = one_array(records["value"]), records["timestamp"].to_numpy()
         if kind == Kind.LABEL:
             parsed = parse_labels(values, timestamps, self.schema, self.limits)
         else:
             parsed = parse_transactions(values, timestamps, self.schema, self.currencies, self.limits)
-        yield from self._live(kind, parsed, records.take(pa.array(parsed.positions))).to_batches()
-        yield from self._dead(parsed, records.take(pa.array(parsed.rejected))).to_batches()
+        live = self._live(kind, parsed, records.take(pa.array(parsed.positions)))
+        return pa.concat_tables([live, self._dead(parsed, records.take(pa.array(parsed.rejected)))])
 
     def _live(self, kind: Kind, parsed: Parsed, records: pa.Table) -> pa.Table:
         events, count = parsed.rows, parsed.rows.num_rows

@@ -28,7 +28,7 @@ from paywarden.adapters.spark.checkpoint import TopicOffsets, batch_ranges
 from paywarden.adapters.spark.decide_step import OUTPUT_DDL, SINK_COLUMNS, DecideStep, OutputTopics
 from paywarden.adapters.spark.entity_step import EntityStep
 from paywarden.adapters.spark.parse_step import ParseStep
-from paywarden.adapters.spark.rows import INPUT_COLUMNS
+from paywarden.adapters.spark.rows import INPUT_COLUMNS, PARCEL_DDL
 from paywarden.adapters.spark.tally import Counts, count_records, new_tally, outcome_of
 from paywarden.clock import Clock
 from paywarden.errors import ContractMismatch, Fenced, PaywardenError, StaleWriter, StateStoreError, StreamError
@@ -195,9 +195,9 @@ class SparkStream:
         inputs = records.withColumn("timestamp", sf.unix_millis("timestamp")).select(*INPUT_COLUMNS)
         # A task a core, not one a topic partition: starting Python for a handful of rows costs more than the rows.
         inputs = inputs.coalesce(self.session.sparkContext.defaultParallelism)
-        rows = inputs.mapInArrow(parse, parse.rows.spark)
+        rows = inputs.mapInArrow(parse, PARCEL_DDL)
         for step in steps[:-1]:
-            rows = rows.repartitionById(parse.shards, sf.col("shard")).mapInArrow(step, step.rows.spark)
+            rows = rows.repartitionById(parse.shards, sf.col("shard")).mapInArrow(step, PARCEL_DDL)
         # The last fold and the decision share a task: no rows cross between two Python workers.
         return rows.repartitionById(parse.shards, sf.col("shard")).mapInArrow(last, OUTPUT_DDL)
 
@@ -212,7 +212,7 @@ class FoldAndDecide:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Records for Kafka."""
-        for records in self.decide(self.fold(batches)):
+        for records in self.decide(self.fold.folded(batches)):
             self.tally.add(count_records(records))
             yield records.select(SINK_COLUMNS)
 
