@@ -264,6 +264,28 @@ class ModelTrainingSettings(_Section):
     seed: int = Field(default=0, ge=0)
 
 
+class GateSection(_Section):
+    """What a challenger must show before it serves."""
+
+    measure: Literal["money_saved", "precision", "f1", "average_precision"] = Field(
+        default="money_saved", description="what a gain is counted in, at the alerts that the policy's budget allows"
+    )
+    margin: float = Field(
+        default=0.01, ge=0, description="the share of the champion's own figure that the gain must exceed for certain"
+    )
+    level: float = Field(default=0.99, ge=0.5, lt=1, description="how certain that must be, one-sided")
+    fewest_positives: int = Field(default=200, ge=1, description="with fewer mature frauds the gate abstains")
+    segment_level: float = Field(
+        default=0.95, ge=0.5, lt=1, description="of the segments' intervals, for all of them together"
+    )
+    fewest_segment_frauds: int = Field(default=20, ge=1, description="segments with fewer are not judged alone")
+    calibration_factor: float = Field(
+        default=2.0, ge=1, description="by which announced and actual frauds may differ at most"
+    )
+    latency_microseconds: float = Field(default=500.0, gt=0, description="to score one transaction, in a batch")
+    resamples: int = Field(default=2000, ge=100, description="of cards and of days, for the intervals")
+
+
 class Settings(BaseSettings):
     """All settings. Use :func:`load_settings`, whose errors say what to do."""
 
@@ -286,6 +308,7 @@ class Settings(BaseSettings):
     policy: PolicySettings = PolicySettings()
     costs: CostSettings = CostSettings()
     training: ModelTrainingSettings = ModelTrainingSettings()
+    gate: GateSection = GateSection()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"
     )

@@ -55,6 +55,7 @@ from paywarden.jobs.topics import label_columns, raw_columns, transaction_column
 from paywarden.jobs.training_data import History, read_history
 from paywarden.settings import Settings
 from paywarden.training.boosters import trainer_of
+from paywarden.training.gate import GateSettings
 from paywarden.training.imbalance import Resampling
 from paywarden.training.thresholds import AlertBudget, ExpectedCost, MinimumPrecision, ThresholdRule
 from paywarden.training.trainer import TrainingSettings
@@ -212,6 +213,11 @@ def training_history(settings: Settings) -> History:
     """Everything in the lake that training reads: transactions, labels, and what was done about the former."""
     topics = settings.kafka.topics
     return read_history(lake(settings), topics.transactions, topics.labels, topics.predictions)
+
+
+def gate_settings(settings: Settings) -> GateSettings:
+    """What a challenger must show here."""
+    return GateSettings(**settings.gate.model_dump(), budget=alert_budget(settings), costs=cost_matrix(settings))
 
 
 def serving_models(settings: Settings, warn: Callable[[str], None]) -> ServingModels:

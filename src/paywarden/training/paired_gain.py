@@ -1,0 +1,151 @@
+"""What a challenger gains over its opponent on the same rows, with the spread that resampled cards and days give it.
+
+Both models may alert on equally many transactions: each gets the threshold on these rows that gives as many, which
+takes no label. One draw of weights serves both, so that what is hard for both cancels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paywarden.evaluation.predictions import Predictions
+from paywarden.training.resampling import SCHEMES, CardAndDayResamples
+
+MEASURES: Final = ("money_saved", "precision", "f1", "average_precision")
+MeasureName = Literal["money_saved", "precision", "f1", "average_precision"]
+
+
+class Measure(Protocol):
+    """One model's figure on some rows, under any weights of all rows."""
+
+    def __call__(self, weight: NDArray[np.float64]) -> float:
+        """The figure with each row counted `weight` (float64 [N]) times; NaN where it is not defined."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """The challenger's figure less its opponent's, by resample.
+
+    `champion`, `challenger` and `gain` are the figures themselves, `resampled` float64 [S, B] the gains in B resamples
+    of each of S schemes. A bound is the widest of the schemes'.
+    """
+
+    champion: float
+    challenger: float
+    gain: float
+    resampled: NDArray[np.float64]
+
+    def bound(self, share: float) -> float:
+        """The gain below which this share of the resamples lies, by the scheme that says the widest; NaN for none."""
+        found = [float(np.quantile(drawn, share)) for drawn in self._defined() if len(drawn)]
+        return (min(found) if share < 0.5 else max(found)) if found else float("nan")
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation over the resamples, by the scheme that says the widest; NaN for none."""
+        return max((float(np.std(drawn)) for drawn in self._defined() if len(drawn)), default=float("nan"))
+
+    def _defined(self) -> list[NDArray[np.float64]]:
+        return [drawn[np.isfinite(drawn)] for drawn in self.resampled]
+
+
+def threshold_for_alerts(raw: NDArray[np.float64], alerts: int) -> float:
+    """The lowest raw score at which no more than so many rows (float64 [N]) alert; just above all where none may.
+
+    Equal scores at the edge stay below it together.
+    """
+    descending = np.sort(raw)[::-1]
+    if alerts >= len(descending):
+        return float(descending[-1]) if len(descending) else 0.0
+    beyond = descending[alerts]
+    above = descending[:alerts][descending[:alerts] > beyond]
+    return float(above[-1]) if len(above) else float(np.nextafter(beyond, np.inf))
+
+
+def measure_of(
+    name: MeasureName,
+    predictions: Predictions,
+    threshold: float,
+    value: NDArray[np.float64],
+    rows: NDArray[np.int64],
+) -> Measure:
+    """The measure of this name over `rows` (int64 [n], indices) of the predictions.
+
+    `value` float64 [N] is what an alert on each row is worth in money.
+    """
+    target, raw = predictions.target[rows], predictions.raw[rows]
+    alert = raw >= threshold
+    if name == "average_precision":
+        return _AveragePrecision(target, raw, rows)
+    if name == "money_saved":
+        return Ratio(rows, value[rows] * alert, None)
+    hits = (alert & target).astype(np.float64)
+    if name == "precision":
+        return Ratio(rows, hits, alert.astype(np.float64))
+    return Ratio(rows, 2.0 * hits, alert.astype(np.float64) + target)
+
+
+def paired_gains(
+    champion: Mapping[str, Measure], challenger: Mapping[str, Measure], resamples: CardAndDayResamples
+) -> dict[str, Gains]:
+    """The gains of every measure that both name; all come from the same draws."""
+    names = list(champion)
+    resampled = np.empty((len(SCHEMES), resamples.count, len(names)))
+    for place, scheme in enumerate(SCHEMES):
+        for draw, weight in enumerate(resamples.draws(scheme)):
+            counted = weight.astype(np.float64)
+            resampled[place, draw] = [challenger[name](counted) - champion[name](counted) for name in names]
+    once = np.ones(len(resamples.card))
+    found = {}
+    for place, name in enumerate(names):
+        before, after = champion[name](once), challenger[name](once)
+        found[name] = Gains(before, after, after - before, resampled[:, :, place])
+    return found
+
+
+class Ratio:
+    """A weighted sum, or the ratio of two; only rows that are in one of them are ever touched."""
+
+    def __init__(
+        self, rows: NDArray[np.int64], numerator: NDArray[np.float64], denominator: NDArray[np.float64] | None
+    ) -> None:
+        touched = numerator != 0.0
+        if denominator is not None:
+            touched |= denominator != 0.0
+        self._rows = rows[touched]
+        self._numerator = numerator[touched]
+        self._denominator = None if denominator is None else denominator[touched]
+
+    def __call__(self, weight: NDArray[np.float64]) -> float:
+        """The sum, or ratio, with rows counted so often."""
+        counted = weight[self._rows]
+        total = float(counted @ self._numerator)
+        if self._denominator is None:
+            return total
+        below = float(counted @ self._denominator)
+        return total / below if below else float("nan")
+
+
+class _AveragePrecision:
+    """AP by steps, equal scores as one step, sorted once for all weights."""
+
+    def __init__(self, target: NDArray[np.bool_], raw: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
+        order = np.argsort(-raw, kind="stable")
+        self._rows = rows[order]
+        self._target = target[order].astype(np.float64)
+        ranked = raw[order]
+        self._ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], len(ranked) > 0))
+
+    def __call__(self, weight: NDArray[np.float64]) -> float:
+        counted = weight[self._rows]
+        hits = np.cumsum(counted * self._target)[self._ends]
+        flagged = np.cumsum(counted)[self._ends]
+        if not len(hits) or not hits[-1]:
+            return float("nan")
+        precision = np.divide(hits, flagged, out=np.zeros_like(hits), where=flagged > 0.0)
+        return float(np.diff(hits, prepend=0.0) @ precision / hits[-1])
