@@ -87,6 +87,14 @@ def test_two_runs_with_everything_give_equal_bytes(dataset, split, thorough, tho
     assert len(again.tuning.trials) == 4
 
 
+def test_two_tuned_runs_with_smote_give_equal_bytes(dataset, split, settings):
+    codes = np.random.default_rng(8).integers(0, 9, len(dataset))
+    pinned = dataclasses.replace(settings, imbalance="smote", strategies=("smote",), tuning=TuningSettings(2))
+    bundles = [train(with_codes(dataset, codes), split, pinned).bundle for _ in range(2)]
+    assert bundles[0].to_files() == bundles[1].to_files()
+    assert bundles[0].training["strategy"] == "smote"
+
+
 def test_strategies_stand_side_by_side_and_the_best_by_selection_is_taken(dataset, split, thorough_result):
     figures = {some.strategy: some for some in thorough_result.strategies}
     assert tuple(figures) == STRATEGIES
@@ -186,12 +194,17 @@ def belated(transactions, labels, split):
     return pa.concat_tables([labels, told])
 
 
+def coded(dataset):
+    """With a category, whose rates are learnt from labels too."""
+    return with_codes(dataset, np.random.default_rng(23).integers(0, 12, len(dataset)))
+
+
 def test_labels_that_arrive_after_the_validation_cutoff_change_no_byte_of_the_model(build, belated, split, thorough):
     late = belated["received_at"].to_numpy() > split.validation_cutoff
     assert late.sum() > 300
-    model = train(build(belated), split, thorough)
+    model = train(coded(build(belated)), split, thorough)
     for how, labels in disturbances(belated, late):
-        other = train(build(labels), split, thorough)
+        other = train(coded(build(labels)), split, thorough)
         for part in MODEL:
             assert getattr(other.bundle, part) == getattr(model.bundle, part), (how, part)
         assert other.validation == model.validation
@@ -209,18 +222,18 @@ def test_labels_of_training_rows_that_arrive_after_the_training_cutoff_change_no
     subject_at = np.array([occurred_at[name] for name in belated["transaction_id"].to_pylist()])
     late = (belated["received_at"].to_numpy() > split.train_cutoff) & (subject_at < split.train.end)
     assert late.sum() > 300
-    model = train(build(belated), split, thorough)
+    model = train(coded(build(belated)), split, thorough)
     for how, labels in list(disturbances(belated, late))[:2]:
-        assert train(build(labels), split, thorough).bundle.to_files() == model.bundle.to_files(), how
+        assert train(coded(build(labels)), split, thorough).bundle.to_files() == model.bundle.to_files(), how
 
 
 def test_a_label_in_time_does_change_the_model(build, belated, split, thorough):
     """The test of the tests above."""
     early = belated["received_at"].to_numpy() <= split.train_cutoff
-    model = train(build(belated), split, thorough)
+    model = train(coded(build(belated)), split, thorough)
     for how, labels in disturbances(belated, early):
         if how != "deleted":
-            assert train(build(labels), split, thorough).bundle.booster_bytes != model.bundle.booster_bytes, how
+            assert train(coded(build(labels)), split, thorough).bundle.booster_bytes != model.bundle.booster_bytes, how
 
 
 def test_labels_after_the_training_cutoff_reach_no_training_row(build, labels, split, settings):
