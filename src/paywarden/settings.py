@@ -262,6 +262,13 @@ class ModelTrainingSettings(_Section):
     )
     cards_a_day: int = Field(default=100, ge=1, description="for card precision: how many cards can be checked a day")
     seed: int = Field(default=0, ge=0)
+    replay: Literal["local", "spark"] = Field(
+        default="local", description="where history is replayed; spark: on stream.master, for more than a machine holds"
+    )
+    snapshots: LocalPath | None = Field(
+        default=Path("data/snapshots"),
+        description="where a local replay leaves its state and vectors for the next one to go on from; null: nowhere",
+    )
 
 
 class GateSection(_Section):

@@ -26,6 +26,7 @@ from paywarden.adapters.local.java import require_java
 from paywarden.adapters.local.manifest_files import ManifestFiles
 from paywarden.adapters.local.process import ChildProcess
 from paywarden.adapters.local.servers import LocalServers
+from paywarden.adapters.local.snapshot_files import SnapshotFiles
 from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.adapters.state.lmdb_epochs import LmdbEpochs
 from paywarden.adapters.state.redis_epochs import RedisEpochs
@@ -42,17 +43,19 @@ from paywarden.features.catalogue import Catalogue
 from paywarden.features.catalogue_file import find_catalogue
 from paywarden.features.engine import Engine
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
+from paywarden.features.replay import replay
 from paywarden.features.windows import DAY_MS
 from paywarden.jobs.archive import valid_rows
 from paywarden.jobs.catch_up import CatchUp, ReadEvents
 from paywarden.jobs.epochs import StateEpochs, TopicOffsets, ends_of, starts_of
+from paywarden.jobs.incremental_replay import IncrementalReplay
 from paywarden.jobs.serving import ServingModels, fit_engine
 from paywarden.jobs.state_build import Built, build_state, cut, ranges_of
 from paywarden.jobs.state_list import ListedState, drop_state, list_states
 from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
-from paywarden.jobs.training_data import History, read_history
+from paywarden.jobs.training_data import History, Replayer, read_history
 from paywarden.settings import Settings
 from paywarden.training.boosters import trainer_of
 from paywarden.training.gate import GateSettings
@@ -218,6 +221,26 @@ def training_history(settings: Settings) -> History:
 def gate_settings(settings: Settings) -> GateSettings:
     """What a challenger must show here."""
     return GateSettings(**settings.gate.model_dump(), budget=alert_budget(settings), costs=cost_matrix(settings))
+
+
+@contextmanager
+def replayer(settings: Settings, say: Callable[[str], None] = lambda _text: None) -> Iterator[Replayer]:
+    """What replays history for training: here, from the last snapshot on if there is one, or on Spark."""
+    training = settings.training
+    if training.replay == "local":
+        yield IncrementalReplay(SnapshotFiles(training.snapshots), say) if training.snapshots else replay
+        return
+    # As in `stream`: Spark is imported only by what runs it.
+    from paywarden.adapters.spark.replay import SparkReplay
+    from paywarden.adapters.spark.session import spark_session
+
+    session = spark_session(
+        "paywarden-replay", [], master=settings.stream.master, options=settings.stream.spark_options
+    )
+    try:
+        yield SparkReplay(session)
+    finally:
+        session.stop()
 
 
 def serving_models(settings: Settings, warn: Callable[[str], None]) -> ServingModels:

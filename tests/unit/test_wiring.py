@@ -8,6 +8,7 @@ import pytest
 
 from paywarden import wiring
 from paywarden.adapters.kafka.consumer import RECORD_SCHEMA
+from paywarden.adapters.local.snapshot_files import SnapshotFiles
 from paywarden.adapters.state.lmdb_store import LmdbStateStore
 from paywarden.errors import ConfigurationError
 from paywarden.events.encoding import encode_transactions
@@ -15,7 +16,9 @@ from paywarden.events.mapping import Mapping
 from paywarden.events.schema import EventSchema
 from paywarden.features.calendar import Calendar
 from paywarden.features.manifest import BatchManifest, OffsetRange
+from paywarden.features.replay import replay
 from paywarden.features.templates import full_catalogue
+from paywarden.jobs.incremental_replay import IncrementalReplay
 from paywarden.settings import ENVIRONMENT_PREFIX, load_settings
 from paywarden.simulation.world import World
 from paywarden.training.imbalance import STRATEGIES
@@ -245,3 +248,10 @@ def test_the_key_of_the_settings_makes_tokens(mapped, monkeypatch):
 
 def test_days_are_milliseconds():
     assert wiring.days_ms(1.5) == 129_600_000
+
+
+def test_a_replay_goes_on_from_a_snapshot_unless_there_is_no_place_for_one(tmp_path):
+    with wiring.replayer(load_settings(training={"snapshots": str(tmp_path)})) as replayer:
+        assert replayer == IncrementalReplay(SnapshotFiles(tmp_path), replayer.say)
+    with wiring.replayer(load_settings(training={"snapshots": None})) as replayer:
+        assert replayer is replay

@@ -38,6 +38,9 @@ def train(
     tuning_trials: Annotated[
         int | None, typer.Option(help="Search hyperparameters so many times [default: training.tuning_trials].")
     ] = None,
+    replay: Annotated[
+        str | None, typer.Option(help="Where to replay: local, or spark for a long history [default: training.replay].")
+    ] = None,
     alias: Annotated[str, typer.Option(help="The alias to give the new version; empty for none.")] = "champion",
 ) -> None:
     """Replay the lake into features, train, calibrate, choose thresholds, and register the model in MLflow.
@@ -56,20 +59,27 @@ def train(
         training__booster=booster,
         training__imbalance=imbalance,
         training__tuning_trials=tuning_trials,
+        training__replay=replay,
     )
     features = wiring.catalogue(settings)
     history = wiring.training_history(settings)
-    trained = train_and_register(
-        history,
-        features,
-        wiring.registry(settings),
-        wiring.training_settings(settings),
-        label_delay_days=settings.training.label_delay_days,
-        train_days=settings.training.train_days,
-        alias=alias or None,
-        reasons=reason_book(features),
-        say=lambda text: err.print(text, highlight=False),
-    )
+
+    def say(text: str) -> None:
+        err.print(text, highlight=False)
+
+    with wiring.replayer(settings, say) as replayer:
+        trained = train_and_register(
+            history,
+            features,
+            wiring.registry(settings),
+            wiring.training_settings(settings),
+            label_delay_days=settings.training.label_delay_days,
+            train_days=settings.training.train_days,
+            alias=alias or None,
+            reasons=reason_book(features),
+            replayer=replayer,
+            say=say,
+        )
     out.print(strategies_table(trained.result.strategies))
     out.print(metrics_table(trained.result.test, f"version {trained.version} on its test window"))
 
