@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,9 @@ class Predictions:
 
     `target` bool [N]: fraud. `raw` float64 [N]: log-odds. `score` float64 [N]: calibrated probability.
     `occurred_at` int64 [N]: epoch ms. `card` int64 [N]: codes, below 0 for no card. `amount` int64 [N]: minor units of
-    the base currency. `pattern` object [N]: the fraud pattern's name or None.
+    the base currency. `pattern` object [N]: the fraud pattern's name or None. `segments`: by the name of a segmentation
+    ("channel", "new_card") the label of each row, object [N]. `weight` float32 [N]: for how many transactions each
+    stands, None where each stands for itself.
     """
 
     target: NDArray[np.bool_]
@@ -24,6 +27,8 @@ class Predictions:
     card: NDArray[np.int64]
     amount: NDArray[np.int64]
     pattern: NDArray[np.object_]
+    segments: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.target)

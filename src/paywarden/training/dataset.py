@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from paywarden.errors import DataError
 from paywarden.evaluation.labels import Verdicts, fraud_known_at, verdicts_at
 from paywarden.evaluation.maturity import LabelMaturity, MaturityCounts, count_maturity, label_maturity
+from paywarden.evaluation.segments import segments_of
 from paywarden.evaluation.splits import Window
 
 
@@ -24,6 +26,7 @@ class Dataset:
     `card` int64 [N]: a code per card token, -1 for none. `amount` int64 [N]: minor units of the base currency.
     `labels` has the canonical label columns. `censored` bool [N]: declined, so that silence says nothing. `weight`
     float32 [N]: for how many transactions a row stands, 1 except for what was let through at random (1 ÷ propensity).
+    `segments`: by the name of a segmentation the label of each row, object [N] (see `segments_of`).
     """
 
     features: NDArray[np.float32] = field(repr=False)
@@ -39,6 +42,7 @@ class Dataset:
     labels: pa.Table = field(repr=False)
     as_of: int
     label_delay_ms: int
+    segments: Mapping[str, NDArray[np.object_]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -120,6 +124,7 @@ def build_dataset(
         censored, weight = censored[keep], weight[keep]
     if not transactions.num_rows:
         raise DataError("There are no transactions to train on. Check the path and the span.")
+    card = _card_codes(transactions, card_entity)
     return Dataset(
         features=features,
         feature_names=feature_names,
@@ -127,13 +132,14 @@ def build_dataset(
         state_layout_digest=state_layout_digest,
         transaction_ids=transactions["transaction_id"],
         occurred_at=transactions["occurred_at"].to_numpy().astype(np.int64),
-        card=_card_codes(transactions, card_entity),
+        card=card,
         amount=transactions["amount_base"].to_numpy().astype(np.int64),
         censored=censored,
         labels=labels.filter(pc.less_equal(labels["received_at"], as_of)),
         as_of=as_of,
         label_delay_ms=label_delay_ms,
         weight=weight,
+        segments=segments_of(transactions, card),
     )
 
 

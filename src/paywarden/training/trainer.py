@@ -253,6 +253,8 @@ def _predictions(dataset: Dataset, rows: KnownRows, raw: NDArray[np.float64], ca
         card=dataset.card[rows.index],
         amount=dataset.amount[rows.index],
         pattern=rows.pattern,
+        segments={name: labels[rows.index] for name, labels in dataset.segments.items()},
+        weight=rows.weight,
     )
 
 
