@@ -71,7 +71,7 @@ class Fold:
 class TrialRecord:
     """A finished trial: its place in the search, hyperparameters, and average precision, the mean over the folds.
 
-    A pruned one has no value. `rounds` are those of the first fold.
+    A pruned one has no value. `rounds` are those of the first fold: the best, or how many it took to be pruned.
     """
 
     number: int
@@ -222,7 +222,7 @@ def _value(trial: optuna.Trial, candidate: BoosterTrainer, folds: Sequence[Fold]
         watch = _Watch(trial) if number == 0 else None
         fitted = candidate.fit(fold.train, fold.validation, seed, on_round=watch)
         if watch is not None:
-            trial.set_user_attr("rounds", watch.round if watch.pruned else fitted.rounds)
+            trial.set_user_attr("rounds", watch.rounds if watch.pruned else fitted.rounds)
             if watch.pruned:
                 return None
         raw = fitted.booster.predict_margin(fold.validation.features)
@@ -234,13 +234,13 @@ class _Watch:
     """Told of each boosting round, reports some of them, and stops a trial that is below the median of the others."""
 
     def __init__(self, trial: optuna.Trial) -> None:
-        self.round = 0
+        self.rounds = 0
         self.pruned = False
         self._trial = trial
         self._best = 0.0
 
     def __call__(self, number: int, value: float) -> bool:
-        self.round, self._best = number, max(self._best, value)
+        self.rounds, self._best = number + 1, max(self._best, value)
         if number % _REPORT_ROUNDS == 0:
             self._trial.report(self._best, number)
             self.pruned = self._trial.should_prune()
