@@ -6,10 +6,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from paywarden.adapters.spark.decide_step import DecideStep, OutputTopics
+from paywarden.adapters.spark.rows import RowSchema, pack
 from paywarden.errors import ContractMismatch
+from paywarden.events.decision import decode_decisions
+from paywarden.events.schema import EventSchema
+from paywarden.features.events import Verdict, from_tables
 from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.replay import replay
 from paywarden.jobs.parity import SCORE_TOLERANCE, compare, replayed_decisions
+from paywarden.scoring.policy import Policy
 from paywarden.scoring.scorer import Scorer
 from paywarden.simulation.world import World
 
@@ -242,3 +248,59 @@ class TestAfterGoingOver:
         bare = Scorer(dataclasses.replace(bundle, catalogue=None))
         with pytest.raises(ContractMismatch, match="carries no catalogue"):
             replayed_decisions(*history, switched, lambda _: bare)
+
+
+class TestLetThrough:
+    """A policy that declines nearly everything and lets a third of it through."""
+
+    def test_stream_retry_and_replay_let_the_same_through(self, history, bundle, engine):
+        shared = bundle.with_policy(Policy(-99.0, -98.0, let_through_share=0.33))
+        transactions, labels = history
+        count = transactions.num_rows
+        ranges = (OffsetRange("t", 0, 0, count), OffsetRange("l", 0, 0, labels.num_rows))
+        manifest = BatchManifest(1, 1, ranges, engine.digest, "1", shared.digest, "p", from_empty=True)
+        scorers = {shared.digest: Scorer(shared)}
+        replayed = replayed_decisions(*history, [manifest], scorers.__getitem__)
+
+        def streamed():
+            topics = OutputTopics("predictions", "alerts", "outcomes", "dlq")
+            step = DecideStep(engine.catalogue, shared.to_files, manifest, topics, lambda: 5)
+            records = pa.Table.from_batches(list(step([in_flight(history, engine)])))
+            return [
+                records.filter(pc.equal(records["topic"], t))["value"].to_pylist() for t in ("predictions", "alerts")
+            ]
+
+        predictions, alerts = streamed()
+        assert streamed()[0] == predictions  # a retry decides alike
+        decided = decode_decisions(predictions, EventSchema(engine.catalogue.entities))
+        assert 0.1 < pc.mean(pc.equal(decided["decision"], "review")).as_py() < 0.6
+        assert set(decided["decision"].to_pylist()) == {"review", "decline"}
+        expected = dict(zip(replayed["transaction_id"].to_pylist(), replayed["decision"].to_pylist(), strict=True))
+        for row in decided.to_pylist():
+            assert row["decision"] == expected[row["transaction_id"]]
+            assert row["propensity"] == (0.33 if row["decision"] == "review" else None)
+        assert sorted(alerts) == sorted(predictions)
+
+
+def in_flight(history, engine):
+    """The scored transactions as the last entity step hands them on."""
+    transactions, labels = history
+    events = from_tables(transactions, labels.slice(0, 0), engine.catalogue.inputs)
+    replayed = replay(transactions, labels, engine.catalogue)
+    folded = engine.width - len(engine.catalogue.request_features)
+    columns = {
+        **{name: transactions[name].combine_chunks() for name in ("topic", "partition", "offset", "transaction_id")},
+        **{name: transactions[name].combine_chunks() for name in ("occurred_at", "received_at", "routing_key")},
+        "timestamp": transactions["received_at"].combine_chunks(),
+        "kind": pa.array(events.kind),
+        "amount_base": pa.array(events.amount),
+        "source": pa.array(events.source),
+        "declined": pa.array(events.declined),
+        "verdict": pa.array(replayed.verdicts),
+        "features": pack(replayed.features[:, :folded]),
+        **{f"entity_{name}": tokens for name, tokens in events.tokens.items()},
+        **{f"code_{name}": pa.array(codes) for name, codes in events.codes.items()},
+        **{f"number_{name}": pa.array(numbers) for name, numbers in events.numbers.items()},
+    }
+    rows = RowSchema(engine.catalogue.inputs).table(transactions.num_rows, columns)
+    return rows.filter(pc.equal(rows["verdict"], Verdict.SCORED))
