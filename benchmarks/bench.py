@@ -22,6 +22,7 @@ PARTS = {
     "state": "bytes of state a key",
     "replay": "rows a second of a replay, core and full catalogue (1 minute)",
     "peers": "replay beside polars and DuckDB, the same features (2 minutes; the handbook's data, else simulated ones)",
+    "training": "a training run beside bare xgboost.train, and replay and training together (3 minutes)",
     "exactness": "tiled against exact windows, and what that costs a model (1 minute; needs the handbook's data)",
     "world": "transactions a second of the simulated world, and into Kafka (3 minutes)",
     "stream": "the stream beside a job that only copies Kafka to Kafka (4 minutes)",

@@ -76,7 +76,14 @@ def _where(report: Mapping[str, Any]) -> str:
 
 def _rows(report: Mapping[str, Any]) -> Iterator[str]:
     """Every figure with its spread; a part that was skipped, failed or not run gives none."""
-    rows_of = {"peers": _peers, "replay": _replay, "stream": _stream, "world": _world, "state": _state}
+    rows_of = {
+        "peers": _peers,
+        "replay": _replay,
+        "training": _training,
+        "stream": _stream,
+        "world": _world,
+        "state": _state,
+    }
     for part, rows in rows_of.items():
         measured = report.get(part, {})
         if measured and not {"skipped", "failed"} & set(measured):
@@ -100,6 +107,13 @@ def _replay(replay: Mapping[str, Any]) -> Iterator[str]:
             yield _row(title, found[catalogue]["rows_per_second"], target)
 
 
+def _training(training: Mapping[str, Any]) -> Iterator[str]:
+    what = f"{training['training_rows']:,} rows, {training['features']} features, {training['rounds']} rounds"
+    yield _row(f"`train` ÷ bare `xgboost.train`, {what}", training["train_to_bare_xgboost"], training["target_ratio"])
+    rate = training["replay_and_train_rows_per_second"]
+    yield f"| replay and training of {training['replayed_rows']:,} rows, rows/s | {rate:,} | | |"
+
+
 def _stream(stream: Mapping[str, Any]) -> Iterator[str]:
     title = f"stream ÷ null passthrough, full catalogue of {stream['features']}"
     yield _row(title, stream["stream_to_plain_passthrough"], str(stream["target_ratio"]))
@@ -119,7 +133,7 @@ def _state(state: Mapping[str, Any]) -> Iterator[str]:
         yield f"| bytes of state a key, {catalogue} catalogue | {size} | | card 2,048 |"
 
 
-def _row(title: str, spread: Mapping[str, Any], target: str = "") -> str:
+def _row(title: str, spread: Mapping[str, Any], target: str | float = "") -> str:
     median, low, high = (_shown(spread[name]) for name in ("median", "min", "max"))
     return f"| {title} | {median} | {low} to {high} | {target} |"
 
