@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.errors import ConfigurationError
+from paywarden.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,43 @@ class CostMatrix:
         """What frauds of these amounts (int64 [N]) cost where they pass: float64 [N]."""
         return np.asarray(amount * self.loss_share + self.chargeback_fee, dtype=np.float64)
 
+    def review_gain(self, target: NDArray[np.bool_], amount: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What reviewing each transaction saves against approving it: float64 [N], below 0 where it only costs."""
+        return np.where(target, self.fraud_loss(amount) * self.recovered_share, 0.0) - self.review_cost
+
+    def decline_gain(self, target: NDArray[np.bool_], amount: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What declining each transaction saves against approving it: float64 [N], below 0 where it only costs."""
+        return np.where(target, self.fraud_loss(amount), -self.false_decline_cost)
+
     def to_dict(self) -> dict[str, Any]:
         """The matrix as a JSON document."""
         return asdict(self)
+
+
+def money_saved(
+    predictions: Predictions,
+    threshold: float,
+    costs: CostMatrix,
+    weight: NDArray[np.float64] | None = None,
+    decline_threshold: float | None = None,
+) -> float:
+    """What alerts at raw scores of `threshold` and above save against approving everything, in minor units.
+
+    Alerts are reviewed; from `decline_threshold` on they are declined. `weight` float64 [N] is how often each
+    transaction counts, besides the predictions' own weight.
+    """
+    gain = gains(predictions, threshold, costs, decline_threshold)
+    counted = gain if predictions.weight is None else gain * predictions.weight
+    return float(np.sum(counted if weight is None else counted * weight))
+
+
+def gains(
+    predictions: Predictions, threshold: float, costs: CostMatrix, decline_threshold: float | None = None
+) -> NDArray[np.float64]:
+    """What the decision on each transaction saves against approving it, in minor units: float64 [N]."""
+    reviewed = costs.review_gain(predictions.target, predictions.amount)
+    gain = np.where(predictions.raw >= threshold, reviewed, 0.0)
+    if decline_threshold is None:
+        return gain
+    declined = costs.decline_gain(predictions.target, predictions.amount)
+    return np.where(predictions.raw >= decline_threshold, declined, gain)

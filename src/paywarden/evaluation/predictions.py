@@ -32,3 +32,12 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def of(self, rows: NDArray[np.int64]) -> Predictions:
+        """Only these rows (int64 [n], indices), in this order."""
+        arrays = ("target", "raw", "score", "occurred_at", "card", "amount", "pattern")
+        return Predictions(
+            **{name: getattr(self, name)[rows] for name in arrays},
+            segments={name: labels[rows] for name, labels in self.segments.items()},
+            weight=None if self.weight is None else self.weight[rows],
+        )

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paywarden.evaluation.card_precision import card_precision
+from paywarden.evaluation.card_precision import RankedCards, card_precision
 
 DAY = 86_400_000
 
@@ -61,3 +61,29 @@ def test_against_the_handbooks_own_steps(rows, k):
         detected += hits
         daily.append(len(hits) / k)
     assert of(rows, k) == pytest.approx(sum(daily) / len(daily))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 9), st.booleans()), min_size=1, max_size=30
+    ),
+    st.integers(1, 4),
+    st.lists(st.integers(0, 3), min_size=5, max_size=5),
+    st.lists(st.integers(0, 2), min_size=4, max_size=4),
+)
+def test_a_resample_counts_each_copy_of_a_card_as_a_card(rows, k, copies, day_weight):
+    copied = [(day, 10 * card + n, score, fraud) for day, card, score, fraud in rows for n in range(copies[card])]
+    detected, hits = set(), dict.fromkeys((row[0] for row in rows), 0)
+    for day in sorted(hits):
+        today = {}
+        for _, card, score, fraud in (row for row in copied if row[0] == day and row[1] not in detected):
+            best = today.get(card, (-1, False))
+            today[card] = (max(best[0], score), best[1] or fraud)
+        found = [card for card in sorted(today, key=lambda card: (-today[card][0], card))[:k] if today[card][1]]
+        detected |= set(found)
+        hits[day] = len(found)
+    drawn_days = sum(day_weight[day] for day in hits)
+    expected = sum(hits[day] / k * day_weight[day] for day in hits) / drawn_days if drawn_days else None
+    day, card, score, fraud = (np.array(column) for column in zip(*rows, strict=True))
+    ranked = RankedCards(fraud.astype(bool), score.astype(float), card, day * DAY)
+    assert ranked.precision(k, np.array(copies)[card], np.array(day_weight)[day]) == pytest.approx(expected)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,3 +88,39 @@ def test_ranking_needs_both_classes():
     assert average_precision(np.zeros(2, bool), np.zeros(2)) is None
     assert average_precision(np.ones(2, bool), np.zeros(2)) == 1.0
     assert roc_auc(np.ones(2, bool), np.zeros(2)) is None
+
+
+def test_a_weight_counts_a_row_so_often():
+    times = np.array([1, 3, 2, 1, 2, 1])
+    target, raw = np.array([1, 0, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.4, 0.2, 0.1])
+    weighted = evaluate(replace(predictions(target, raw), weight=times.astype(np.float32)), 0.7)
+    repeated = evaluate(predictions(np.repeat(target, times), np.repeat(raw, times)), 0.7)
+    for name in ("average_precision", "roc_auc", "precision", "recall", "f1", "accuracy", "brier", "value_detected"):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name))
+    assert weighted.money_saved == pytest.approx(repeated.money_saved)
+    assert weighted.false_positives_per_fraud == pytest.approx(3 / 3)
+
+
+def test_segments_by_hand():
+    rows = 60
+    some = replace(
+        predictions([1, 0, 0] * 20, [3.0, 1.0, 2.0] * 20, pattern=["cloned", None, None] * 20),
+        segments={"channel": np.array(["online", "online", "shop"] * 20, dtype=object)},
+    )
+    metrics = evaluate(some, 1.5, resamples=10)
+    online, shop = metrics.segments["channel"]["online"], metrics.segments["channel"]["shop"]
+    assert (online.rows, online.frauds, online.alerts, online.precision, online.recall) == (40, 20, 20, 1.0, 1.0)
+    assert (shop.rows, shop.frauds, shop.alerts, shop.precision, shop.recall) == (20, 0, 20, 0.0, None)
+    assert online.money_saved + shop.money_saved == pytest.approx(metrics.money_saved)
+    assert set(online.intervals) == {"average_precision", "precision", "recall", "value_detected", "money_saved"}
+    assert shop.intervals == {}
+    cloned = metrics.segments["pattern"]["cloned"]
+    assert (cloned.rows, cloned.frauds, cloned.recall, cloned.precision, cloned.money_saved) == (
+        20,
+        20,
+        1.0,
+        None,
+        None,
+    )
+    assert cloned.average_precision == 1.0
+    assert metrics.rows == rows
