@@ -9,7 +9,9 @@ from typing import Final
 from paywarden.errors import BundleError
 from paywarden.scoring.boosters.booster import Booster
 
-BOOSTER_FILES: Final[Mapping[str, str]] = MappingProxyType({"xgboost": "booster.ubj"})
+BOOSTER_FILES: Final[Mapping[str, str]] = MappingProxyType(
+    {"xgboost": "booster.ubj", "lightgbm": "booster.txt", "catboost": "booster.cbm", "logistic": "booster.json"}
+)
 """Kind → its file's name in a bundle."""
 
 
@@ -26,4 +28,16 @@ def _loader(kind: str) -> Callable[[bytes, int], Booster]:
         from paywarden.scoring.boosters.xgboost import XGBoostBooster  # noqa: PLC0415 -- only the library asked for
 
         return XGBoostBooster.from_bytes
+    if kind == "lightgbm":
+        from paywarden.scoring.boosters.lightgbm import LightGBMBooster  # noqa: PLC0415 -- as above
+
+        return LightGBMBooster.from_bytes
+    if kind == "catboost":
+        from paywarden.scoring.boosters.catboost import CatBoostBooster  # noqa: PLC0415 -- as above
+
+        return CatBoostBooster.from_bytes
+    if kind == "logistic":
+        from paywarden.scoring.boosters.logistic import LogisticBooster  # noqa: PLC0415 -- as above
+
+        return LogisticBooster.from_bytes
     raise BundleError(f"The bundle needs the booster {kind!r}; known are {sorted(BOOSTER_FILES)}. Update Paywarden.")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from paywarden.errors import BundleError
 from paywarden.scoring.boosters.compiled_shap import CompiledShap, compile_shap
 from paywarden.scoring.boosters.compiled_trees import CompiledTrees, Tree, compile_trees
+from paywarden.scoring.boosters.ubjson import is_whole
 
 if TYPE_CHECKING:
     import xgboost
@@ -34,8 +35,8 @@ class XGBoostBooster:
         """The model read from UBJSON bytes. Raises BundleError where they are not one."""
         import xgboost  # noqa: PLC0415 -- heavy, and needed only where models run
 
-        if not content.startswith(b"{"):  # XGBoost 3.2 ends the whole process on an empty buffer
-            raise BundleError("booster.ubj is not an XGBoost model: no UBJSON object. Train and register again.")
+        if not is_whole(content):  # XGBoost 3.2 ends the whole process on an empty buffer, and on some that are cut
+            raise BundleError("booster.ubj is not an XGBoost model: no whole UBJSON object. Train and register again.")
         booster = xgboost.Booster()
         try:
             booster.load_model(bytearray(content))

@@ -8,9 +8,14 @@ from typing import Final
 
 from paywarden.errors import ConfigurationError
 from paywarden.training.boosters.booster_trainer import BoosterTrainer
+from paywarden.training.boosters.catboost import CatBoostTrainer
+from paywarden.training.boosters.lightgbm import LightGBMTrainer
+from paywarden.training.boosters.logistic import LogisticTrainer
 from paywarden.training.boosters.xgboost import XGBoostTrainer
 
-_TRAINERS: Final[Mapping[str, Callable[[], BoosterTrainer]]] = MappingProxyType({"xgboost": XGBoostTrainer})
+_TRAINERS: Final[Mapping[str, Callable[[], BoosterTrainer]]] = MappingProxyType(
+    {"xgboost": XGBoostTrainer, "lightgbm": LightGBMTrainer, "catboost": CatBoostTrainer, "logistic": LogisticTrainer}
+)
 KINDS: Final = tuple(_TRAINERS)
 """Every kind, the default first."""
 
