@@ -371,6 +371,26 @@ class TestEvaluate:
         assert pc.sum(fraud).as_py() > 50
         assert not (tmp_path / "mlruns").exists()
 
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("handbook",), "--data FILE"),
+            (("handbook", "--data", "a.parquet", "--mapping", "handbook"), "its own mapping"),
+            (("handbook", "--data", "a.parquet", "--boosters", "forest"), "no booster forest"),
+            (("handbook", "--data", "a.parquet"), "a.parquet"),
+            (("payments.csv",), "data map payments.csv"),
+            (("payments.csv", "--mapping", "ulb"), "payments.csv"),
+            (("payments.csv", "--mapping", "ulb", "--data", "a.parquet"), "--data belongs to"),
+        ],
+    )
+    def test_what_cannot_be_is_said_with_the_remedy(self, run, tmp_path, monkeypatch, arguments, words):
+        monkeypatch.chdir(tmp_path)
+        status, _, said = run("evaluate", *arguments)
+        assert status == 1
+        assert words in said
+        assert "Traceback" not in said
+        assert not (tmp_path / "build").exists()
+
     def test_too_short_a_file_says_how_many_days_it_needs(self, run, file, mapping, tmp_path):
         status, _, said = run("evaluate", file, "--mapping", mapping)
         assert status == 1
