@@ -131,6 +131,8 @@ def tune(
     records = _finished(study)
     if records:
         say(f"continuing the search {name} after {len(records)} trials")
+    else:
+        say(f"searching {', '.join(sorted(space))} on {len(folds)} windows in time")
     for record in records:
         on_trial(record)
     until = None if settings.minutes is None else clock() + int(settings.minutes * _MINUTE_MS)

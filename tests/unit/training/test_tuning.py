@@ -49,7 +49,8 @@ def test_every_trial_is_told_in_order_and_in_json(result):
     again = search(on_trial=told.append, say=said.append)
     assert tuple(told) == again.trials == result.trials
     assert [trial.number for trial in told] == list(range(TRIALS))
-    assert said[3].startswith("trial 4 of 14: ")
+    assert said[0].startswith("searching ")
+    assert said[4].startswith("trial 4 of 14: ")
     assert json.loads(json.dumps([trial.to_dict() for trial in told]))[0]["state"] == "complete"
     assert json.loads(json.dumps(again.to_dict())) == again.to_dict()
 
