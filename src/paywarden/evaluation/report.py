@@ -1,39 +1,22 @@
-"""A run's report in files: figures as JSON and Markdown, and three plots a window."""
+"""A run's report in files: figures and curves as JSON, words and tables as Markdown, a sheet of plots a window."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
+from paywarden.evaluation.costs import CostMatrix
+from paywarden.evaluation.curves import as_points, calibration_curve, threshold_curve
 from paywarden.evaluation.metrics import Metrics
+from paywarden.evaluation.plots import plot_contributions, plot_window
 from paywarden.evaluation.predictions import Predictions
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_FIGURES: Final = (
-    ("Average precision", "average_precision"),
-    ("Card precision@{cards_a_day}", "card_precision"),
-    ("Recall at 1 % false positives", "recall_at_1pct_fpr"),
-    ("Fraudulent value detected", "value_detected"),
-    ("ROC AUC", "roc_auc"),
-    ("Calibration error", "calibration_error"),
-    ("Brier score", "brier"),
-    ("Precision", "precision"),
-    ("Recall", "recall"),
-    ("F1", "f1"),
-    ("Accuracy", "accuracy"),
-    ("Alerts per day", "alerts_per_day"),
-    ("Transactions", "rows"),
-    ("Frauds", "frauds"),
-)
-_POINTS: Final = 2_000  # a curve through more points looks the same and weighs megabytes
-_BINS: Final = 10
+from paywarden.evaluation.report_words import summary, tables
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,105 +27,77 @@ class ReportedWindow:
     predictions: Predictions
 
 
-def write_report(
-    directory: Path, title: str, windows: Mapping[str, ReportedWindow], facts: Mapping[str, Any] | None = None
-) -> list[Path]:
-    """The paths of `report.json`, `report.md` and a plot a window, written into the directory.
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """What the features added to the scores of n transactions: log-odds [n, F+1], the last the base.
 
-    `windows` go by name ("validation", "test"); `facts` are JSON values shown below the title (bundle digest, split).
+    `features` float32 [n, F], NaN meaning absent, and `names` say what they are.
+    """
+
+    contributions: NDArray[np.floating[Any]]
+    features: NDArray[np.float32]
+    names: Sequence[str]
+
+
+def write_report(
+    directory: Path,
+    title: str,
+    windows: Mapping[str, ReportedWindow],
+    facts: Mapping[str, Any] | None = None,
+    *,
+    strategies: Sequence[Mapping[str, Any]] = (),
+    contributions: Contributions | None = None,
+) -> list[Path]:
+    """The paths of `report.json`, `report.md` and the plots written into the directory.
+
+    `windows` go by name ("validation", "test"); the last one is the one that the summary is about. `facts` are JSON
+    values shown at the end (bundle digest, split), `strategies` rows of one table. A sheet of plots is written a
+    window, and `contributions.png` where contributions are given.
     """
     directory.mkdir(parents=True, exist_ok=True)
     plots = []
     for name, window in windows.items():
         plots.append(directory / f"{name}.png")
-        _plot(plots[-1], f"{title}: {name}", window)
-    figures = {name: window.metrics.to_dict() for name, window in windows.items()}
-    document = {"title": title, "facts": dict(facts or {}), "windows": figures}
+        plot_window(plots[-1], f"{title}: {name}", window.metrics, window.predictions)
+    if contributions is not None:
+        plots.append(directory / "contributions.png")
+        given = contributions
+        plot_contributions(plots[-1], "What moves the score", given.contributions, given.features, given.names)
+    metrics = {name: window.metrics for name, window in windows.items()}
+    document = {
+        "title": title,
+        "facts": dict(facts or {}),
+        "windows": {name: some.to_dict() for name, some in metrics.items()},
+        "curves": {name: _curves(window) for name, window in windows.items()},
+        "strategies": [dict(row) for row in strategies],
+    }
     as_json, as_words = directory / "report.json", directory / "report.md"
     as_json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
-    as_words.write_text(_markdown(title, windows, facts or {}), encoding="utf-8")
+    as_words.write_text(_markdown(title, metrics, facts or {}, strategies, plots), encoding="utf-8")
     return [as_json, as_words, *plots]
 
 
-def _markdown(title: str, windows: Mapping[str, ReportedWindow], facts: Mapping[str, Any]) -> str:
-    lines = [f"# {title}", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
-    lines += ["| | " + " | ".join(windows) + " |", "| --- |" + " ---: |" * len(windows)]
-    metrics = [window.metrics for window in windows.values()]
-    for label, attribute in _FIGURES:
-        label_shown = label.format(cards_a_day=metrics[0].cards_a_day) if metrics else label
-        lines.append(f"| {label_shown} | " + " | ".join(_shown(getattr(m, attribute)) for m in metrics) + " |")
-    lines += ["", "Precision to accuracy are taken at the review threshold; – means not defined here.", ""]
-    for name, window in windows.items():
-        lines += [f"## {name}", "", "| pattern | frauds | recall |", "| --- | ---: | ---: |"]
-        recall = window.metrics.recall_by_pattern
-        lines += [f"| {own} | {n} | {_shown(recall[own])} |" for own, n in window.metrics.frauds_by_pattern.items()]
-        lines += ["", f"![{name}]({name}.png)", ""]
+def _curves(window: ReportedWindow) -> dict[str, Any]:
+    """At most 500 points each, for whoever wants to draw them again."""
+    costs = CostMatrix(**window.metrics.costs)
+    return {
+        "by_threshold": as_points(threshold_curve(window.predictions, costs)),
+        "calibration": as_points(calibration_curve(window.predictions)),
+    }
+
+
+def _markdown(
+    title: str,
+    windows: Mapping[str, Metrics],
+    facts: Mapping[str, Any],
+    strategies: Sequence[Mapping[str, Any]],
+    plots: Sequence[Path],
+) -> str:
+    lines = [f"# {title}", ""]
+    if windows:
+        lines += [summary(list(windows.values())[-1]), ""]
+    lines += [f"![{plot.stem}]({plot.name})" for plot in reversed(plots)]
+    lines += ["", *tables(windows, strategies)]
+    if facts:
+        lines += ["## Facts", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
     return "\n".join(lines)
-
-
-def _shown(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-
-
-def _plot(path: Path, title: str, window: ReportedWindow) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- heavy, and only reports draw
-    from matplotlib.figure import Figure  # noqa: PLC0415 -- as above
-
-    figure = Figure(figsize=(15, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title)
-    left, middle, right = figure.subplots(1, 3)
-    _draw_precision_recall(left, window)
-    _draw_calibration(middle, window.predictions)
-    _draw_scores(right, window)
-    # Without the writer's version the same figures give the same file wherever they are drawn by this matplotlib.
-    figure.savefig(path, format="png", dpi=100, metadata={"Software": None})
-
-
-def _draw_precision_recall(axes: Axes, window: ReportedWindow) -> None:
-    predictions, metrics = window.predictions, window.metrics
-    axes.set(title="Precision and recall", xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    if predictions.target.any():
-        order = np.argsort(-predictions.raw, kind="stable")
-        hits = np.cumsum(predictions.target[order])
-        shown = np.unique(np.linspace(0, len(order) - 1, _POINTS).astype(int) if len(order) > _POINTS else order)
-        shown = np.union1d(shown, np.flatnonzero(predictions.target[order])[:_POINTS])
-        axes.step(hits[shown] / hits[-1], hits[shown] / (shown + 1), where="post")
-    if metrics.precision is not None and metrics.recall is not None:
-        axes.plot(metrics.recall, metrics.precision, "o", label="review threshold")
-        axes.legend(loc="lower left")
-
-
-def _draw_calibration(axes: Axes, predictions: Predictions) -> None:
-    axes.set(
-        title="Calibration",
-        xlabel="predicted probability",
-        ylabel="observed share of fraud",
-        xscale="log",
-        yscale="log",
-    )
-    if not len(predictions):
-        return
-    edges = np.unique(np.quantile(predictions.score, 1.0 - np.geomspace(1e-3, 0.9, _BINS)))
-    place = np.searchsorted(edges, predictions.score, side="right")
-    count = np.bincount(place, minlength=len(edges) + 1)
-    filled = count > 0
-    predicted = np.bincount(place, weights=predictions.score, minlength=len(count))[filled] / count[filled]
-    observed = np.bincount(place, weights=predictions.target, minlength=len(count))[filled] / count[filled]
-    low = max(min(predicted.min(), observed[observed > 0].min(initial=1.0)), 1e-6)
-    axes.plot([low, 1], [low, 1], "--", color="grey", label="honest")
-    axes.plot(predicted, np.maximum(observed, low), "o-", label="model")
-    axes.legend(loc="upper left")
-
-
-def _draw_scores(axes: Axes, window: ReportedWindow) -> None:
-    predictions = window.predictions
-    axes.set(title="Raw scores", xlabel="log-odds", ylabel="transactions", yscale="log")
-    if len(predictions):
-        bins = np.histogram_bin_edges(predictions.raw, bins=60).tolist()
-        for label, chosen in (("genuine", ~predictions.target), ("fraud", predictions.target)):
-            axes.hist(predictions.raw[chosen], bins=bins, histtype="step", label=label)
-    axes.axvline(window.metrics.threshold, color="grey", linestyle="--", label="review threshold")
-    axes.legend(loc="upper right")

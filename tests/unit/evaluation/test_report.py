@@ -1,10 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from paywarden.evaluation.costs import CostMatrix, money_saved
+from paywarden.evaluation.curves import POINTS, calibration_curve, threshold_curve
 from paywarden.evaluation.metrics import evaluate
 from paywarden.evaluation.predictions import Predictions
-from paywarden.evaluation.report import ReportedWindow, write_report
+from paywarden.evaluation.report import Contributions, ReportedWindow, write_report
 
 
 def window(rows, fraud_rate):
@@ -46,3 +50,53 @@ def test_equal_runs_give_equal_files(tmp_path):
     first = write_report(tmp_path / "a", "A run", {"test": window(300, 0.1)})
     second = write_report(tmp_path / "b", "A run", {"test": window(300, 0.1)})
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_the_curve_says_what_each_threshold_would_give():
+    some = window(3_000, 0.05).predictions
+    costs = CostMatrix(review_cost=20, chargeback_fee=50, recovered_share=0.5)
+    curve = threshold_curve(some, costs)
+    assert len(curve["threshold"]) <= POINTS
+    assert curve["threshold"][-1] == some.raw.min()
+    for place in (0, 40, 300):
+        metrics = evaluate(some, curve["threshold"][place])
+        found = [float(curve[name][place]) for name in ("precision", "recall", "alerts_per_day")]
+        assert found == pytest.approx([metrics.precision, metrics.recall, metrics.alerts_per_day])
+        saved = money_saved(some, curve["threshold"][place], costs)
+        assert curve["money_saved"][place] == pytest.approx(saved)
+
+
+def test_calibration_points_hold_every_transaction():
+    some = window(3_000, 0.05).predictions
+    curve = calibration_curve(some)
+    assert curve["rows"].sum() == 3_000
+    assert curve["frauds"].sum() == some.target.sum()
+    assert (curve["predicted"] * curve["rows"]).sum() == pytest.approx(some.score.sum())
+    assert (np.diff(curve["predicted"]) > 0).all()
+
+
+def test_a_report_begins_with_words_and_ranges(tmp_path):
+    some = window(2_000, 0.05)
+    reported = ReportedWindow(evaluate(some.predictions, 2.0, resamples=20), some.predictions)
+    random = np.random.default_rng(0)
+    moved = Contributions(random.normal(size=(30, 3)), random.normal(size=(30, 2)).astype(np.float32), ["a", "b"])
+    strategies = [{"strategy": "none", "chosen": True, "test": {"brier": 0.25}}]
+    paths = write_report(tmp_path, "A run", {"test": reported}, strategies=strategies, contributions=moved)
+    assert [path.name for path in paths[2:]] == ["test.png", "contributions.png"]
+    words = paths[1].read_text()
+    summary = words.splitlines()[2]
+    assert summary.startswith(f"Out of {reported.metrics.frauds} frauds among 2,000 transactions")
+    assert "alerts a day" in summary
+    assert "95 % intervals" in summary
+    assert "| none | yes | 0.2500 |" in words
+    interval = reported.metrics.intervals["recall"]
+    assert f"| Recall | {reported.metrics.recall:.4f} [{interval.low:.4f}, {interval.high:.4f}] |" in words
+    curves = json.loads(paths[0].read_text())["curves"]["test"]
+    assert set(curves["by_threshold"]) == {"threshold", "alerts_per_day", "precision", "recall", "money_saved"}
+
+
+def test_a_label_cannot_break_a_table(tmp_path):
+    some = window(200, 0.3).predictions
+    odd = replace(some, segments={"channel": np.array(["a|b\n<c>", "d"] * 100, dtype=object)})
+    path = write_report(tmp_path, "A run", {"test": ReportedWindow(evaluate(odd, 2.0, resamples=3), odd)})[1]
+    assert "| a\\|b &lt;c> | 100 |" in path.read_text()
