@@ -66,13 +66,39 @@ class RateTable:
 
 
 @dataclass(frozen=True)
-class TargetEncoder:
-    """Tables of rates by the name of the code feature; without any, vectors stay as they are."""
+class IndexTable:
+    """One column's place by code, for boosters that split categories themselves: 0 for the first of `codes`, and so on.
 
-    tables: Mapping[str, RateTable] = field(default_factory=dict)
+    Raises BundleError unless the codes are distinct and below CODE_END.
+    """
+
+    codes: tuple[int, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(set(self.codes)) != len(self.codes) or not all(0 <= code < CODE_END for code in self.codes):
+            raise BundleError(f"A table of categories needs distinct codes below {CODE_END}. Train again.")
+
+    def apply(self, codes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The places (float32 [n]) of codes (float32 [n]); what is absent (NaN) or not in the table has none: NaN."""
+        known, index = self._arrays
+        place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+        return np.where(known[place] == codes, index[place], np.float32(math.nan))
+
+    @cached_property
+    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        codes = np.array(self.codes, dtype=np.float32)
+        order = np.argsort(codes)
+        return np.append(codes[order], np.float32(math.inf)), np.append(order, math.nan).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class TargetEncoder:
+    """Tables of rates or places by the name of the code feature; without any, vectors stay as they are."""
+
+    tables: Mapping[str, RateTable | IndexTable] = field(default_factory=dict)
 
     def apply(self, names: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Vectors (float32 [n, F], columns as in `names`) with each code replaced by its rate, in the same column.
+        """Vectors (float32 [n, F], columns as in `names`) with each code replaced by its rate or place, in its column.
 
         The vectors given are left untouched; they themselves come back where no column has a table. A row's outcome
         does not depend on the other rows.
@@ -87,11 +113,7 @@ class TargetEncoder:
 
     def to_dict(self) -> dict[str, Any]:
         """The encoder as a JSON document."""
-        tables = {
-            name: {"codes": list(table.codes), "prior": table.prior, "rates": list(table.rates)}
-            for name, table in self.tables.items()
-        }
-        return {"tables": tables}
+        return {"tables": {name: _document(table) for name, table in self.tables.items()}}
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> TargetEncoder:
@@ -103,5 +125,17 @@ class TargetEncoder:
             raise BundleError(f"The bundle's encoder cannot be read ({error!r}). Train the model again.") from error
 
 
-def _table(codes: Sequence[int], prior: float, rates: Sequence[float]) -> RateTable:
+def _document(table: RateTable | IndexTable) -> dict[str, Any]:
+    if isinstance(table, IndexTable):
+        return {"places_of_codes": list(table.codes)}
+    return {"codes": list(table.codes), "prior": table.prior, "rates": list(table.rates)}
+
+
+def _table(**entry: Any) -> RateTable | IndexTable:  # noqa: ANN401 -- JSON; what does not fit is refused
+    if entry.keys() == {"places_of_codes"}:
+        return IndexTable(tuple(map(int, entry["places_of_codes"])))
+    return _rates(**entry)
+
+
+def _rates(codes: Sequence[int], prior: float, rates: Sequence[float]) -> RateTable:
     return RateTable(float(prior), tuple(int(code) for code in codes), tuple(float(rate) for rate in rates))

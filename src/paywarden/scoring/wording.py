@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.feature import Feature
 from paywarden.scoring.encoding import is_code
@@ -45,10 +47,25 @@ def reason_book(catalogue: Catalogue) -> ReasonBook:
     return ReasonBook(_VERSION, {name: templates[name] for name in catalogue.names})
 
 
+def without_rates(book: ReasonBook) -> ReasonBook:
+    """The book for a model that splits categories itself: of a category it knows no rate that could be told."""
+    templates = {
+        name: replace(template, text=f"this {_words(name)}", missing=f"no {_words(name)}, or a rare one")
+        if is_code(name)
+        else template
+        for name, template in book.templates.items()
+    }
+    return replace(book, templates=templates)
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_code").removeprefix("extra_").replace("_", " ")
+
+
 def _of_request(name: str) -> ReasonTemplate:
     if name in _REQUEST:
         return _REQUEST[name]
-    what = name.removesuffix("_code").removeprefix("extra_").replace("_", " ")
+    what = _words(name)
     if is_code(name):
         text = f"fraud rate of the {what} so far: {{percent:.1f}} %"
         return ReasonTemplate(name.upper(), text, f"the transaction bears no {what}")

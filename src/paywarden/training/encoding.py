@@ -15,12 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.errors import ConfigurationError, DataError
-from paywarden.scoring.encoding import CODE_END, RateTable, TargetEncoder, is_code
+from paywarden.scoring.encoding import CODE_END, IndexTable, RateTable, TargetEncoder, is_code
 from paywarden.training.dataset import Dataset
 from paywarden.training.verdict_changes import VerdictChanges, verdict_changes
 
 STRENGTH: Final = 100.0
 """How many transactions the prior weighs: at one fraud in a hundred, so many hold one."""
+FEWEST_OF_A_CATEGORY: Final = 20
+"""Training rows that a category needs for a place of its own: of fewer, a split would learn single rows."""
+MOST_CATEGORIES: Final = 254
+"""Places in a column at most, by frequency: the boosters' histograms take few more."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,26 @@ def fit_encoder(dataset: Dataset, as_of: int, smoothing: Smoothing) -> TargetEnc
             if is_code(name)
         }
     )
+
+
+def fit_places(dataset: Dataset, rows: NDArray[np.int64]) -> TargetEncoder:
+    """A table for each code feature with places by falling frequency among these training rows (int64 [n]).
+
+    For boosters with `native_categories`; no outcome is looked at, so that one table does for all windows. Rare codes
+    have no place, and so train what is done with codes never seen. Raises DataError as `fit_encoder` does.
+    """
+    tables = {}
+    for name, place in code_columns(dataset).items():
+        codes, counts = np.unique(_codes(dataset, place)[rows], return_counts=True)
+        frequent = np.flatnonzero((codes >= 0) & (counts >= FEWEST_OF_A_CATEGORY))
+        order = frequent[np.argsort(-counts[frequent], kind="stable")][:MOST_CATEGORIES]
+        tables[name] = IndexTable(tuple(codes[order].tolist()))
+    return TargetEncoder(tables)
+
+
+def code_columns(dataset: Dataset) -> dict[str, int]:
+    """The code features by name, with their columns: those of `Examples.categorical` where places were fitted."""
+    return {name: place for place, name in enumerate(dataset.feature_names) if is_code(name)}
 
 
 def encode_in_time_order(dataset: Dataset, rows: NDArray[np.int64], smoothing: Smoothing) -> NDArray[np.float32]:

@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 from paywarden.errors import DataError
 from paywarden.evaluation.labels import known_compromised
 from paywarden.evaluation.splits import DAY_MS, Window
-from paywarden.scoring.encoding import TargetEncoder, is_code
+from paywarden.scoring.encoding import TargetEncoder
 from paywarden.training.boosters import Examples
 from paywarden.training.dataset import Dataset
-from paywarden.training.encoding import encode_in_time_order, fit_encoder, overall_smoothing
+from paywarden.training.encoding import (
+    code_columns,
+    encode_in_time_order,
+    fit_encoder,
+    fit_places,
+    overall_smoothing,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +79,26 @@ class Prepared:
     encoder: TargetEncoder
 
 
-def prepare(dataset: Dataset, rows: Mapping[str, KnownRows], train_cutoff: int, strength: float) -> Prepared:
-    """The examples of these windows: the later ones as the encoder encodes them, "train" in time order."""
+def prepare(
+    dataset: Dataset, rows: Mapping[str, KnownRows], train_cutoff: int, strength: float, *, native: bool = False
+) -> Prepared:
+    """The examples of these windows: the later ones as the encoder encodes them, "train" in time order.
+
+    `native` leaves categories to the booster, which then finds their places, and nothing learnt from outcomes.
+    """
+    codes = {place: dataset.features[rows["train"].index, place] for place in code_columns(dataset).values()}
+    if native:
+        encoder = fit_places(dataset, rows["train"].index)
+        places = {
+            name: Examples(
+                encoder.apply(dataset.feature_names, dataset.features[known.index]),
+                known.target,
+                known.weight,
+                categorical=tuple(codes),
+            )
+            for name, known in rows.items()
+        }
+        return Prepared(rows, places, codes, encoder)
     smoothing = overall_smoothing(dataset, train_cutoff, strength)
     encoder = fit_encoder(dataset, train_cutoff, smoothing)
     examples = {}
@@ -84,6 +108,4 @@ def prepare(dataset: Dataset, rows: Mapping[str, KnownRows], train_cutoff: int, 
         else:
             features = encoder.apply(dataset.feature_names, dataset.features[known.index])
         examples[name] = Examples(features, known.target, known.weight)
-    places = [place for place, name in enumerate(dataset.feature_names) if is_code(name)]
-    codes = {place: dataset.features[rows["train"].index, place] for place in places}
     return Prepared(rows, examples, codes, encoder)

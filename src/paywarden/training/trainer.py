@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.clock import Clock, system_clock
-from paywarden.errors import DataError
+from paywarden.errors import ConfigurationError, DataError
 from paywarden.evaluation.maturity import LabelMaturity
 from paywarden.evaluation.metrics import Metrics, evaluate
 from paywarden.evaluation.predictions import Predictions
@@ -19,6 +19,7 @@ from paywarden.features.catalogue import Catalogue
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.calibration import Calibrator
 from paywarden.scoring.reasons import ReasonBook
+from paywarden.scoring.wording import without_rates
 from paywarden.training.boosters import BoosterTrainer, XGBoostTrainer
 from paywarden.training.calibration import CalibrationMethod
 from paywarden.training.dataset import Dataset
@@ -42,6 +43,8 @@ class TrainingSettings:
     day and had occurred since so many days before the window: such a card would have been blocked, and finding it again
     is no merit. None drops nothing. 14 days are the Fraud Detection Handbook's (a week of training and one of delay).
     `encoding_strength` is how many transactions the overall rate of fraud weighs in the rate of a category.
+    `categories` "ordered" makes rates of codes in time order, "native" leaves them to the booster; "auto" is native for
+    CatBoost, whose own statistics are ordered too, and ordered for all others.
     `let_through_share` is the policy's: the share of its declines that goes to review instead, to see their outcome.
     """
 
@@ -56,8 +59,18 @@ class TrainingSettings:
     cards_a_day: int = 100
     compromised_days: int | None = 14
     encoding_strength: float = STRENGTH
+    categories: Literal["auto", "ordered", "native"] = "auto"
     let_through_share: float = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.native and not self.booster.native_categories:
+            raise ConfigurationError(f"{self.booster.kind} has no categories of its own. Set categories to ordered.")
+
+    @property
+    def native(self) -> bool:
+        """Whether the booster splits categories itself."""
+        return self.categories == "native" or (self.categories == "auto" and self.booster.kind == "catboost")
 
     @property
     def rule(self) -> ThresholdRule:
@@ -72,7 +85,15 @@ class TrainingSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a JSON document; where a search was kept and how long it took are not among them."""
-        plain = ("calibration", "cards_a_day", "compromised_days", "encoding_strength", "imbalance", "seed")
+        plain = (
+            "calibration",
+            "cards_a_day",
+            "categories",
+            "compromised_days",
+            "encoding_strength",
+            "imbalance",
+            "seed",
+        )
         return {
             **{name: getattr(self, name) for name in (*plain, "let_through_share")},
             "booster": self.booster.to_dict(),
@@ -129,7 +150,7 @@ def train(
     """
     settings = settings or TrainingSettings()
     rows = _rows_of(dataset, split, settings)
-    prepared = prepare(dataset, rows, split.train_cutoff, settings.encoding_strength)
+    prepared = prepare(dataset, rows, split.train_cutoff, settings.encoding_strength, native=settings.native)
     candidates, warnings = _compared(prepared, settings, say)
     chosen = candidate = _chosen(candidates, prepared, settings)
     strategies = tuple(
@@ -157,7 +178,7 @@ def train(
         policy=policy,
         encoder=prepared.encoder,
         catalogue=catalogue,
-        reasons=reasons or ReasonBook(),
+        reasons=without_rates(reasons or ReasonBook()) if settings.native else reasons or ReasonBook(),
         training=_provenance(dataset, split, settings, candidate, rows, strategies, tuning),
         data_versions=dict(data_versions or {}),
         metrics={name: figures.to_dict() for name, figures in metrics.items()},
@@ -234,7 +255,7 @@ def _folds(
             "selection": known_rows(dataset, later, split.train_cutoff, settings.compromised_days),
         }
         if all(known.target.any() and not known.target.all() for known in rows.values()):
-            past = prepare(dataset, rows, later.start, settings.encoding_strength)
+            past = prepare(dataset, rows, later.start, settings.encoding_strength, native=settings.native)
             folds.append(_fold(past, settings, strategy))
     return folds
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from paywarden.errors import BundleError
-from paywarden.scoring.encoding import CODE_END, RateTable, TargetEncoder, is_code
+from paywarden.scoring.encoding import CODE_END, IndexTable, RateTable, TargetEncoder, is_code
 
 NAMES = ("amount", "category_code", "hour", "channel_code")
 ENCODER = TargetEncoder(
@@ -88,3 +88,23 @@ def test_a_document_that_is_no_encoder_is_refused(entry):
 def test_codes_are_told_by_their_name():
     assert is_code("extra_browser_code")
     assert not is_code("card_distinct_country_7d")
+
+
+def test_codes_become_their_places():
+    places = IndexTable((7, 0, CODE_END - 1))
+    codes = np.array([0, 7, CODE_END - 1, 5, np.nan, np.inf, -np.inf, 0.5, -1], dtype=np.float32)
+    assert places.apply(codes)[:3].tolist() == [1.0, 0.0, 2.0]
+    assert np.isnan(places.apply(codes)[3:]).all()
+    assert places.apply(codes).dtype == np.float32
+    assert np.isnan(IndexTable(()).apply(codes)).all()
+
+
+def test_places_survive_json():
+    encoder = TargetEncoder({"extra_browser_code": IndexTable((5, 2)), "category_code": table()})
+    assert TargetEncoder.from_dict(json.loads(json.dumps(encoder.to_dict()))) == encoder
+
+
+@pytest.mark.parametrize("codes", [[1, 1], [-1], [CODE_END], "12x", [None]])
+def test_impossible_places_are_refused(codes):
+    with pytest.raises(BundleError, match=r"[Tt]rain"):
+        TargetEncoder.from_dict({"tables": {"category_code": {"places_of_codes": codes}}})

@@ -6,7 +6,7 @@ import pytest
 
 from paywarden.events.schema import EventSchema
 from paywarden.features.templates import core_catalogue, full_catalogue
-from paywarden.scoring.wording import reason_book
+from paywarden.scoring.wording import reason_book, without_rates
 
 RICH = EventSchema(("card", "merchant", "device"), ("tip",), ("browser_family",), aggregated=("tip",))
 CATALOGUE = full_catalogue(RICH)
@@ -65,3 +65,10 @@ def test_features_of_one_story_share_a_code():
     assert len({codes[name] for name in CATALOGUE.names if name.startswith("card_merchant_")}) == 1
     assert codes["hour_sin"] == codes["is_night"] == "TIME"
     assert codes["card_fraud_rate_7d"] == codes["card_fraud_run_seconds"] != codes["card_count_7d"]
+
+
+def test_a_category_whose_rate_no_one_knows_is_told_without():
+    told, before = without_rates(reason_book(CATALOGUE)).templates, TEMPLATES
+    assert told["category_code"].say(3.0) == "this category"
+    assert told["extra_browser_family_code"].say(math.nan) == "no browser family, or a rare one"
+    assert told["amount"] == before["amount"]

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from paywarden.errors import ConfigurationError, DataError
 from paywarden.scoring.encoding import CODE_END
 from paywarden.training.dataset import Dataset
-from paywarden.training.encoding import Smoothing, encode_in_time_order, fit_encoder, overall_smoothing
+from paywarden.training.encoding import (
+    FEWEST_OF_A_CATEGORY,
+    Smoothing,
+    encode_in_time_order,
+    fit_encoder,
+    fit_places,
+    overall_smoothing,
+)
 
 DELAY = 10
 NAN = math.nan
@@ -217,3 +224,11 @@ def test_what_comes_later_changes_no_row(rows, labels, now, delay):
         whole = in_time_order(history(rows, labels, delay))
         kept = [rate for rate, row in zip(whole, rows, strict=True) if row[1] <= now]
         assert np.array_equal(in_time_order(history(earlier, heard, delay)), kept, equal_nan=True)
+
+
+def test_places_go_by_frequency_in_training_and_rare_codes_have_none():
+    counts = {5: FEWEST_OF_A_CATEGORY, 2: FEWEST_OF_A_CATEGORY + 1, 9: FEWEST_OF_A_CATEGORY - 1, NAN: 50}
+    codes = [code for code, count in counts.items() for _ in range(count)]
+    dataset = history([(f"t{row}", row, code, False) for row, code in enumerate(codes + [9] * 30)])
+    tables = fit_places(dataset, np.arange(len(codes))).tables
+    assert tables["category_code"].codes == (2, 5)

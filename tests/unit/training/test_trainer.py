@@ -5,13 +5,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from paywarden.errors import DataError
+from paywarden.errors import ConfigurationError, DataError
 from paywarden.evaluation.metrics import average_precision, evaluate
 from paywarden.evaluation.splits import choose_split
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.reasons import ReasonBook, ReasonTemplate
 from paywarden.scoring.scorer import Scorer
-from paywarden.training.boosters import XGBoostTrainer
+from paywarden.training.boosters import XGBoostTrainer, trainer_of
 from paywarden.training.encoding import encode_in_time_order, overall_smoothing
 from paywarden.training.imbalance import STRATEGIES, Resampling, treat
 from paywarden.training.thresholds import AlertBudget, MinimumPrecision
@@ -333,7 +333,8 @@ def test_a_column_of_ids_teaches_nothing(dataset, split, settings, result):
     assert len(bundle.encoder.tables["category_code"].codes) > 2500
 
 
-def test_a_category_that_matters_is_learnt_and_served_as_measured(build, transactions, split, settings):
+@pytest.fixture(scope="module")
+def bad_category(build, transactions):
     """Only the category tells frauds: 7 in 10 of one category of twelve, the same in every week."""
     codes = np.random.default_rng(8).integers(100, 112, len(transactions))
     fraud = (codes == 105) & (np.random.default_rng(9).random(len(codes)) < 0.7)
@@ -348,10 +349,15 @@ def test_a_category_that_matters_is_learnt_and_served_as_measured(build, transac
             "pattern": ["cloned"] * len(arrival),
         }
     )
+    return build(labels), codes
+
+
+def test_a_category_that_matters_is_learnt_and_served_as_measured(bad_category, split, settings):
     without = dataclasses.replace(settings, compromised_days=None)
-    dataset = with_codes(build(labels), codes)
+    plain, codes = bad_category
+    dataset = with_codes(plain, codes)
     result = train(dataset, split, without)
-    assert train(build(labels), split, without).test.average_precision < 0.2
+    assert train(plain, split, without).test.average_precision < 0.2
     assert result.test.average_precision > 0.6
     bundle = ModelBundle.from_files(result.bundle.to_files())
     rows = np.flatnonzero(np.isin(dataset.occurred_at, result.test_predictions.occurred_at))
@@ -360,6 +366,29 @@ def test_a_category_that_matters_is_learnt_and_served_as_measured(build, transac
     assert table.codes == tuple(range(100, 112))
     assert np.argmax(table.rates) == 5
     assert bundle.training["settings"]["encoding_strength"] == without.encoding_strength
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm", "catboost"])
+@pytest.mark.parametrize("imbalance", ["none", "smote"])
+def test_a_category_left_to_the_booster_is_served_as_measured(bad_category, split, kind, imbalance):
+    dataset = with_codes(*bad_category)
+    booster = trainer_of(kind, max_rounds=10, early_stopping_rounds=0, threads=1)
+    chosen = TrainingSettings(
+        booster=booster, categories="native", imbalance=imbalance, resampling=Resampling(0.2), compromised_days=None
+    )
+    result = train(dataset, split, chosen)
+    assert result.test.average_precision > 0.6
+    bundle = ModelBundle.from_files(result.bundle.to_files())
+    assert sorted(bundle.encoder.tables["category_code"].codes) == list(range(100, 112))
+    rows = np.flatnonzero(np.isin(dataset.occurred_at, result.test_predictions.occurred_at))
+    assert np.array_equal(Scorer(bundle).score(dataset.features[rows]).raw, result.test_predictions.raw)
+
+
+def test_categories_are_left_only_to_who_takes_them():
+    assert TrainingSettings(booster=trainer_of("catboost")).native
+    assert not TrainingSettings().native
+    with pytest.raises(ConfigurationError, match="ordered"):
+        TrainingSettings(booster=trainer_of("logistic"), categories="native")
 
 
 def test_a_window_without_fraud_is_named(build, labels, split, settings):
