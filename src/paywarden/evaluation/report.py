@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from paywarden.evaluation.costs import CostMatrix
 from paywarden.evaluation.curves import as_points, calibration_curve, threshold_curve
-from paywarden.evaluation.metrics import Metrics
+from paywarden.evaluation.metrics import Metrics, evaluate
 from paywarden.evaluation.plots import plot_contributions, plot_window
 from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.report_words import summary, tables
+
+RESAMPLES: Final = 200
+"""Draws of cards and as many of days for the intervals of a report: two digits hold still, and it takes seconds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +28,22 @@ class ReportedWindow:
 
     metrics: Metrics
     predictions: Predictions
+
+    def with_intervals(self, resamples: int, seed: int = 0) -> ReportedWindow:
+        """The window with intervals and segments; as it is where it has them, or no row."""
+        known = self.metrics
+        if known.intervals or not len(self.predictions):
+            return self
+        metrics = evaluate(
+            self.predictions,
+            known.threshold,
+            known.cards_a_day,
+            decline_threshold=known.decline_threshold,
+            costs=CostMatrix(**known.costs),
+            resamples=resamples,
+            seed=seed,
+        )
+        return ReportedWindow(metrics, self.predictions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +66,19 @@ def write_report(
     *,
     strategies: Sequence[Mapping[str, Any]] = (),
     contributions: Contributions | None = None,
+    resamples: int = RESAMPLES,
 ) -> list[Path]:
     """The paths of `report.json`, `report.md` and the plots written into the directory.
 
-    `windows` go by name ("validation", "test"); the last one is the one that the summary is about. `facts` are JSON
+    `windows` go by name ("validation", "test"); the last one is the one that the summary is about, and gets intervals
+    and segments by so many `resamples` where its figures have none yet; 0 leaves it as it is. `facts` are JSON
     values shown at the end (bundle digest, split), `strategies` rows of one table. A sheet of plots is written a
     window, and `contributions.png` where contributions are given.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    if windows and resamples:
+        last = list(windows)[-1]
+        windows = {**windows, last: windows[last].with_intervals(resamples)}
     plots = []
     for name, window in windows.items():
         plots.append(directory / f"{name}.png")

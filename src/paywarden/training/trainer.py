@@ -18,6 +18,7 @@ from paywarden.evaluation.splits import TimeSplit, Window
 from paywarden.features.catalogue import Catalogue
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.calibration import Calibrator
+from paywarden.scoring.policy import Policy
 from paywarden.scoring.reasons import ReasonBook
 from paywarden.scoring.wording import without_rates
 from paywarden.training.boosters import BoosterTrainer, XGBoostTrainer
@@ -27,7 +28,7 @@ from paywarden.training.encoding import STRENGTH
 from paywarden.training.examples import KnownRows, Prepared, known_rows, prepare, require_both_classes
 from paywarden.training.imbalance import Resampling, Strategy, treat
 from paywarden.training.strategies import Candidate, StrategyFigures, best_candidate, figures_of, fit_candidate
-from paywarden.training.thresholds import AlertBudget, ThresholdRule, choose_policy, doubts, rule_to_dict
+from paywarden.training.thresholds import AlertBudget, ExpectedCost, ThresholdRule, choose_policy, doubts, rule_to_dict
 from paywarden.training.tuning import Fold, TrialRecord, TuningResult, TuningSettings, tune
 
 
@@ -167,7 +168,7 @@ def train(
     policy = choose_policy(validation, days, settings.rule, rows["calibration"].weight)
     policy = replace(policy, let_through_share=settings.let_through_share)
     scored = {"validation": validation, "test": test}
-    metrics = {n: evaluate(some, policy.review_threshold, settings.cards_a_day) for n, some in scored.items()}
+    metrics = {name: _metrics(some, policy, settings) for name, some in scored.items()}
     bundle = ModelBundle(
         booster_kind=candidate.fitted.booster.kind,
         booster_bytes=candidate.fitted.booster.to_bytes(),
@@ -277,6 +278,13 @@ def _predictions(dataset: Dataset, rows: KnownRows, raw: NDArray[np.float64], ca
         segments={name: labels[rows.index] for name, labels in dataset.segments.items()},
         weight=rows.weight,
     )
+
+
+def _metrics(predictions: Predictions, policy: Policy, settings: TrainingSettings) -> Metrics:
+    """The figures under the policy; money by the matrix that chose the thresholds, where one did."""
+    costs = settings.rule.costs if isinstance(settings.rule, ExpectedCost) else None
+    declines = policy.decline_threshold
+    return evaluate(predictions, policy.review_threshold, settings.cards_a_day, decline_threshold=declines, costs=costs)
 
 
 def _provenance(

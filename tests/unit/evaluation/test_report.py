@@ -29,10 +29,13 @@ def window(rows, fraud_rate):
 
 def test_figures_words_and_plots_are_written(tmp_path):
     windows = {"validation": window(5000, 0.05), "test": window(500, 0.1)}
-    paths = write_report(tmp_path / "report", "A run", windows, {"bundle": "abc"})
+    paths = write_report(tmp_path / "report", "A run", windows, {"bundle": "abc"}, resamples=20)
     assert [path.name for path in paths] == ["report.json", "report.md", "validation.png", "test.png"]
     document = json.loads(paths[0].read_text())
-    assert document["windows"]["test"] == windows["test"].metrics.to_dict()
+    assert document["windows"]["validation"] == windows["validation"].metrics.to_dict()
+    test = document["windows"]["test"]
+    assert test["average_precision"] == windows["test"].metrics.average_precision
+    assert test["intervals"]["recall"]["low"] <= test["recall"] <= test["intervals"]["recall"]["high"]
     assert document["facts"] == {"bundle": "abc"}
     words = paths[1].read_text()
     assert "| Average precision |" in words
@@ -47,8 +50,8 @@ def test_windows_without_fraud_or_rows_are_reported_too(tmp_path):
 
 
 def test_equal_runs_give_equal_files(tmp_path):
-    first = write_report(tmp_path / "a", "A run", {"test": window(300, 0.1)})
-    second = write_report(tmp_path / "b", "A run", {"test": window(300, 0.1)})
+    first = write_report(tmp_path / "a", "A run", {"test": window(300, 0.1)}, resamples=5)
+    second = write_report(tmp_path / "b", "A run", {"test": window(300, 0.1)}, resamples=5)
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
