@@ -231,6 +231,9 @@ class ModelTrainingSettings(_Section):
     hyperparameters: dict[str, float | str] = Field(
         default_factory=dict, description="the booster's, by name, instead of its defaults"
     )
+    categories: Literal["auto", "ordered", "native"] = Field(
+        default="auto", description="ordered: rates learnt in time order; native: the booster's own; auto: by booster"
+    )
     imbalance: Literal["auto", "none", "class_weight", "undersampling", "smote"] = Field(
         default="auto", description="auto: of strategies the one with the best average precision on validation"
     )

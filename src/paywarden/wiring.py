@@ -190,6 +190,7 @@ def training_settings(settings: Settings) -> TrainingSettings:
         booster=trainer_of(
             training.booster, threads=training.threads, device=training.device, **training.hyperparameters
         ),
+        categories=training.categories,
         imbalance=training.imbalance,
         strategies=training.strategies,
         resampling=Resampling(training.resampling_ratio),

@@ -132,6 +132,7 @@ def test_how_models_are_trained_is_set_in_its_section():
             training={
                 "threads": 1,
                 "hyperparameters": {"max_depth": 4},
+                "categories": "native",
                 "strategies": "none,smote",
                 "imbalance": "smote",
                 "resampling_ratio": 0.3,
@@ -144,7 +145,7 @@ def test_how_models_are_trained_is_set_in_its_section():
         )
     )
     assert (given.booster.threads, given.booster.max_depth) == (1, 4)
-    assert given.strategies == ("none", "smote")
+    assert (given.categories, given.strategies) == ("native", ("none", "smote"))
     assert (given.imbalance, given.resampling.ratio, given.seed) == ("smote", 0.3, 9)
     assert (given.calibration, given.compromised_days) == ("auto", None)
     assert given.tuning == TuningSettings(7, None, "sqlite:///tuning.db", 2)
