@@ -42,4 +42,6 @@ def evaluate_file(
     say("training")
     result = train(dataset, split, settings, reasons=reason_book(catalogue))
     facts = {"bundle": result.bundle.digest, "features": len(result.bundle.feature_names), "split": split.to_dict()}
-    return result, write_report(directory, f"Paywarden on {name}", windows_of(result), facts)
+    strategies = [figures.to_dict() for figures in result.strategies]
+    title = f"Paywarden on {name}"
+    return result, write_report(directory, title, windows_of(result), facts, strategies=strategies)
