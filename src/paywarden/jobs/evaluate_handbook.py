@@ -224,5 +224,5 @@ def _words(folds: Sequence[HandbookFigures]) -> str:
     found = summary(folds)
     names = {"average_precision": "AP", "card_precision": "CP@100", "roc_auc": "AUC", "brier": "Brier"}
     return ", ".join(
-        f"{words} {found[name]['mean']:.4f} ± {found[name]['sd']:.4f}" for name, words in names.items() if name in found
+        f"{words} {found[name]['mean']:.5f} ± {found[name]['sd']:.5f}" for name, words in names.items() if name in found
     )
