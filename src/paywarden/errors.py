@@ -17,6 +17,7 @@ PaywardenError
 ├── BundleError               a model bundle failed verification
 │   └── ContractMismatch
 └── RegistryError             the model registry refused or lacks the model
+    └── ChampionMoved
 """
 
 from __future__ import annotations
@@ -88,3 +89,7 @@ class ContractMismatch(BundleError):
 
 class RegistryError(PaywardenError):
     """The model registry did not answer or lacks the model or alias. Check the tracking URI, or train first."""
+
+
+class ChampionMoved(RegistryError):
+    """Another training was promoted meanwhile. Judge the model against the new champion, then promote it or not."""

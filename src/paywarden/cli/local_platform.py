@@ -110,6 +110,8 @@ class LocalPlatform:
             wiring.training_settings(self.settings),
             label_delay_days=label_delay_days,
             train_days=train_days,
+            gate=wiring.gate_settings(self.settings),
+            promote="always",  # whatever the gate says, which is shown: without a champion there is nothing to watch
             reasons=reason_book(self.catalogue),
             say=self._say,
         )

@@ -6,10 +6,12 @@ from datetime import datetime, timezone
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from paywarden import wiring
 from paywarden.cli.console import out, settings_of
+from paywarden.training.model_diff import differences
 
 app = typer.Typer(help="Registered models and their aliases.", no_args_is_help=True)
 
@@ -20,11 +22,11 @@ def list_models() -> None:
 
     Example: [bold]paywarden models list[/]
     """
-    table = Table("version", "aliases", "bundle", "state", "registered (UTC)")
+    table = Table("version", "aliases", "gate", "bundle", "state", "registered (UTC)")
     for model in wiring.registry(settings_of()).list_versions():
         registered = datetime.fromtimestamp(model.created_at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
         aliases, bundle, layout = ", ".join(model.aliases), model.bundle_digest[:12], model.state_layout_digest[:16]
-        table.add_row(str(model.version), aliases, bundle, layout, registered)
+        table.add_row(str(model.version), aliases, model.tags.get("paywarden.gate", "–"), bundle, layout, registered)
     out.print(table)
 
 
@@ -50,16 +52,55 @@ def show(version: Annotated[str, typer.Argument(help="A version or an alias.")] 
 
 
 @app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="A version or an alias.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+) -> None:
+    """Compare two models: what differs in settings, features, data, thresholds and figures, from verified bundles.
+
+    Example: [bold]paywarden models diff champion challenger[/]
+    """
+    registry = wiring.registry(settings_of())
+    rows = differences(registry.get(first), registry.get(second))
+    if not rows:
+        out.print("the two models are equal")
+        return
+    table = Table("what", first, second, "change")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
+
+
+@app.command()
 def promote(
     version: Annotated[int, typer.Argument(help="The version to serve.")],
     alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
 ) -> None:
-    """Point an alias at a version; a running stream takes a new champion up between two micro-batches.
+    """Point an alias at a version without asking the gate; a running stream takes a new champion up between batches.
 
     A champion whose features need a state that is not there yet waits for `paywarden state build --model VERSION`; the
-    former one goes on meanwhile. To go back, promote the former version: its state was kept.
+    former one goes on meanwhile, and is `previous` from then on: `paywarden models rollback` goes back to it.
 
     Example: [bold]paywarden models promote 3[/]
     """
-    wiring.registry(settings_of()).set_alias(alias, version)
-    out.print(f"{alias} is version {version}", highlight=False)
+    registry = wiring.registry(settings_of())
+    if alias != "champion":
+        registry.set_alias(alias, version)
+        out.print(f"{alias} is version {version}", highlight=False)
+        return
+    serving = registry.find_champion()
+    former = serving.version if serving else None
+    registry.promote(version, over=former)
+    out.print(f"champion is version {version}" + (f"; previous is version {former}" if former else ""), highlight=False)
+
+
+@app.command()
+def rollback() -> None:
+    """Make the previous model champion again; the present champion becomes the previous one.
+
+    A running stream goes back between two micro-batches: the former state was kept.
+
+    Example: [bold]paywarden models rollback[/]
+    """
+    champion, previous = wiring.registry(settings_of()).rollback()
+    out.print(f"champion is version {champion} again; previous is version {previous}", highlight=False)

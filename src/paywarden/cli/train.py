@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from enum import Enum
 from typing import Annotated
 
 import typer
+from rich.markup import escape
+from rich.status import Status
 from rich.table import Table
 
 from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
 from paywarden.evaluation.metrics import Metrics
-from paywarden.jobs.train import train_and_register
+from paywarden.jobs.train import train_and_register, words_of
 from paywarden.scoring.wording import reason_book
+from paywarden.training.gate import GateVerdict
 from paywarden.training.strategies import StrategyFigures
+
+
+class PromoteChoice(str, Enum):
+    """Who decides whether a new version serves."""
+
+    gate = "gate"
+    always = "always"
+    never = "never"
 
 
 def train(
@@ -41,14 +55,25 @@ def train(
     replay: Annotated[
         str | None, typer.Option(help="Where to replay: local, or spark for a long history [default: training.replay].")
     ] = None,
-    alias: Annotated[str, typer.Option(help="The alias to give the new version; empty for none.")] = "champion",
+    device: Annotated[str | None, typer.Option(help="cpu or cuda [default: training.device].")] = None,
+    tuning_minutes: Annotated[
+        float | None, typer.Option(help="End the search after so long [default: training.tuning_minutes].")
+    ] = None,
+    promote: Annotated[
+        PromoteChoice, typer.Option(help="Whether the gate decides that it serves, or it does, or does not.")
+    ] = PromoteChoice.gate,
+    as_of: Annotated[
+        str | None, typer.Option(help="Train on what was known then, UTC: 2024-05-01T06:00 [default: all].")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, for a scheduler.")] = False,
 ) -> None:
-    """Replay the lake into features, train, calibrate, choose thresholds, and register the model in MLflow.
+    """Replay the lake into features, train, register the model in MLflow, and promote it if the gate finds it better.
 
     The split is by time: train, a gap as long as the label delay, validation (one half to choose the model, one to
-    calibrate it), a gap, test.
+    calibrate it), a gap, test. On the test window the gate compares the model with the champion, or with a logistic
+    regression on amount and time where there is none. A model that is refused stays registered, and the exit code is 0.
 
-    Example: [bold]paywarden train --label-delay-days 7 --alias challenger[/]
+    Examples: [bold]paywarden train --label-delay-days 7[/], [bold]paywarden train --promote always[/]
     """
     settings = settings_of(
         lake__path=lake,
@@ -60,14 +85,14 @@ def train(
         training__imbalance=imbalance,
         training__tuning_trials=tuning_trials,
         training__replay=replay,
+        training__device=device,
+        training__tuning_minutes=tuning_minutes,
     )
+    known_at = _epoch_ms(as_of)
     features = wiring.catalogue(settings)
     history = wiring.training_history(settings)
 
-    def say(text: str) -> None:
-        err.print(text, highlight=False)
-
-    with wiring.replayer(settings, say) as replayer:
+    with err.status("training") as status, wiring.replayer(settings, _say(status)) as replayer:
         trained = train_and_register(
             history,
             features,
@@ -75,13 +100,48 @@ def train(
             wiring.training_settings(settings),
             label_delay_days=settings.training.label_delay_days,
             train_days=settings.training.train_days,
-            alias=alias or None,
+            as_of=known_at,
+            gate=wiring.gate_settings(settings),
+            promote=promote.value,
             reasons=reason_book(features),
             replayer=replayer,
-            say=say,
+            say=_say(status),
         )
+    if as_json:
+        print(json.dumps(trained.to_dict(), indent=1, sort_keys=True))  # noqa: T201 -- JSON is not for a console
+        return
     out.print(strategies_table(trained.result.strategies))
     out.print(metrics_table(trained.result.test, f"version {trained.version} on its test window"))
+    out.print(gate_table(trained.promotion.verdict))
+    out.print(words_of(trained.version, trained.promotion), highlight=False, markup=False)
+
+
+def _say(status: Status) -> Callable[[str], None]:
+    """Each step stays on the screen; the last one turns beside a spinner."""
+
+    def say(text: str) -> None:
+        err.print(text, highlight=False, markup=False)
+        status.update(escape(text))
+
+    return say
+
+
+def _epoch_ms(as_of: str | None) -> int | None:
+    if as_of is None:
+        return None
+    try:
+        at = datetime.fromisoformat(as_of)
+    except ValueError as error:
+        raise typer.BadParameter(f"--as-of is {as_of!r}; write it as 2024-05-01 or 2024-05-01T06:00") from error
+    return int((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+
+
+def gate_table(verdict: GateVerdict) -> Table:
+    """A check of the gate a row."""
+    table = Table("check", "passed", "in words", title=f"gate, against {verdict.opponent}", title_justify="left")
+    for check in verdict.checks:
+        table.add_row(check.name, "yes" if check.passed else "no", escape(check.sentence))
+    return table
 
 
 def strategies_table(strategies: Sequence[StrategyFigures]) -> Table:

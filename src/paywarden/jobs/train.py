@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from paywarden.evaluation.report import ReportedWindow, write_report
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.replay import replay
+from paywarden.jobs.promotion import Aliases, Contest, PromoteMode, Promotion, Registered, judge_and_promote
 from paywarden.jobs.training_data import History, Replayer, data_versions, replayed_dataset
 from paywarden.scoring.reasons import ReasonBook
 from paywarden.training.dataset import Dataset
+from paywarden.training.gate import GateSettings
+from paywarden.training.gate_report import gate_markdown
+from paywarden.training.model_card import model_card, short_description
 from paywarden.training.trainer import TrainingResult, TrainingSettings, train
+from paywarden.training.tuning import TrialRecord
+
+_EXAMPLE_ROWS: Final = 3
 
 
-class Registered(Protocol):
-    """A version in the registry."""
+class TrainingRun(Protocol):
+    """A run of the registry under way."""
 
-    @property
-    def version(self) -> int:
-        """Its number."""
+    def log_trial(self, trial: TrialRecord) -> None:
+        """A trial of tuning."""
+
+    def register(
+        self, result: TrainingResult, *, plots: Sequence[Path], example: NDArray[np.float32] | None
+    ) -> Registered:
+        """The new version, with the files of its report."""
+
+    def describe(
+        self,
+        number: int,
+        *,
+        documents: Mapping[str, str | Mapping[str, Any]],
+        tags: Mapping[str, str],
+        description: str,
+    ) -> None:
+        """What is known of the version after it was registered."""
 
 
-class Registry(Protocol):
+class Registry(Aliases, Protocol):
     """Where models are logged and registered."""
 
-    def log_and_register(self, result: TrainingResult, *, plots: Sequence[Path]) -> Registered:
-        """The new version, with the files of its report."""
+    def training_run(self) -> AbstractContextManager[TrainingRun]:
+        """A run that is marked as failed where the block raises."""
 
     def set_alias(self, alias: str, version: int) -> None:
         """Point an alias at a version."""
@@ -38,11 +64,24 @@ class Registry(Protocol):
 
 @dataclass(frozen=True)
 class Trained:
-    """A registered version and how it came about."""
+    """A registered version, how it came about, and what became of it."""
 
     version: int
     result: TrainingResult
     split: TimeSplit
+    promotion: Promotion
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a scheduler wants to know, as a JSON document."""
+        return {
+            "version": self.version,
+            "digest": self.result.bundle.digest,
+            "promoted": self.promotion.promoted,
+            "former_champion": self.promotion.former,
+            "gate": self.promotion.verdict.to_dict(),
+            "test": self.result.test.to_dict(),
+            "warnings": list(self.result.warnings),
+        }
 
 
 def split_of(dataset: Dataset, train_days: int | None = None) -> TimeSplit:
@@ -66,32 +105,92 @@ def train_and_register(
     *,
     label_delay_days: float,
     train_days: int | None = None,
-    alias: str | None = "champion",
+    as_of: int | None = None,
+    gate: GateSettings | None = None,
+    promote: PromoteMode = "gate",
     reasons: ReasonBook | None = None,
     replayer: Replayer = replay,
+    timer: Callable[[], int] = time.perf_counter_ns,
     say: Callable[[str], None] = lambda _text: None,
 ) -> Trained:
-    """Replay the history, train, and register the bundle; ``alias`` (None for none) then points at it.
+    """Replay the history, train, register the bundle as challenger, and let the gate decide whether it serves.
 
-    Raises DataError where the history is too short or bears too few labels, RegistryError where MLflow refuses.
+    ``as_of`` (epoch ms) is what may be known, by default the latest arrival. The gate's decision with its figures and
+    the model card are logged with the version. Raises DataError where the history is too short or bears too few labels,
+    RegistryError where MLflow refuses.
     """
-    delay_ms = int(label_delay_days * DAY_MS)
+    gate = gate or GateSettings()
     say(f"replaying {history.transactions.num_rows:,} transactions and {history.labels.num_rows:,} labels")
-    dataset = replayed_dataset(history, catalogue, delay_ms, replayer=replayer)
-    history = replace(history, versions=data_versions(history, dataset))
+    dataset = replayed_dataset(history, catalogue, int(label_delay_days * DAY_MS), as_of, replayer=replayer)
+    versions = data_versions(history, dataset)
     for sentence in dataset.maturity.sentences():
         say(sentence)
     split = split_of(dataset, train_days)
     say(f"training on {split.train.days:.0f} days, validating on {split.validation.days:.0f}, testing on "
         f"{split.test.days:.0f}")  # fmt: skip
-    versions = history.versions
-    result = train(dataset, split, settings, data_versions=versions, reasons=reasons, catalogue=catalogue, say=say)
-    for warning in result.warnings:
-        say(warning)
-    with TemporaryDirectory(prefix="paywarden-report-") as directory:
-        plots = write_report(Path(directory), "Training report", windows_of(result))
-        version = registry.log_and_register(result, plots=plots).version
-    if alias:
-        registry.set_alias(alias, version)
-    say(f"registered version {version}" + (f" as {alias}" if alias else ""))
-    return Trained(version, result, split)
+    with registry.training_run() as run:
+        result = train(
+            dataset,
+            split,
+            settings,
+            data_versions=versions,
+            reasons=reasons,
+            catalogue=catalogue,
+            on_trial=run.log_trial,
+            say=say,
+        )
+        for warning in result.warnings:
+            say(warning)
+        example = dataset.features[split.test.contains(dataset.occurred_at)][:_EXAMPLE_ROWS]
+        with TemporaryDirectory(prefix="paywarden-report-") as directory:
+            plots = write_report(Path(directory), "Training report", windows_of(result))
+            version = run.register(result, plots=plots, example=example).version
+        registry.set_alias("challenger", version)
+        say(f"registered version {version}; the gate compares it with what serves")
+        contest = Contest(result, dataset, history, split, settings.compromised_days, replayer, timer)
+        promotion = judge_and_promote(contest, version, registry, gate, promote, say)
+        _describe(run, version, result, promotion)
+    say(words_of(version, promotion))
+    return Trained(version, result, split, promotion)
+
+
+def words_of(version: int, promotion: Promotion) -> str:
+    """What became of the version, in a sentence or two."""
+    verdict, before = promotion.verdict, promotion.former
+    instead = "there was none before" if before is None else f"version {before} is the previous one"
+    if promotion.promoted:
+        words = f"version {version} is champion; {instead}"
+        return (
+            words
+            if verdict.decision == "promote"
+            else f"{words}. The gate would not have promoted it: " + (" ".join(verdict.reasons))
+        )
+    serves = "none serves" if before is None else f"version {before} goes on serving"
+    said = {"promote": "passed the gate, but was not to be promoted", "refuse": "was refused by the gate"}
+    outcome = said.get(verdict.decision, "was not judged: the gate abstains")
+    return f"version {version} {outcome}; {serves}. " + " ".join(verdict.reasons)
+
+
+def _describe(run: TrainingRun, version: int, result: TrainingResult, promotion: Promotion) -> None:
+    verdict = promotion.verdict
+    gain = next((check for check in verdict.checks if check.name == "gain"), None)
+    interval = f"{gain.low} to {gain.high}" if gain else "not compared"
+    run.describe(
+        version,
+        documents={
+            "gate.json": {**verdict.to_dict(), "promoted": promotion.promoted},
+            "gate.md": gate_markdown(verdict),
+            "model_card.md": model_card(result.bundle, verdict),
+        },
+        tags={
+            "paywarden.gate": verdict.decision,
+            "paywarden.gate.promoted": "yes" if promotion.promoted else "no",
+            "paywarden.gate.against": verdict.opponent,
+            "paywarden.gate.measure": verdict.settings.measure,
+            "paywarden.gate.gain": str(gain.figure if gain else None),
+            "paywarden.gate.interval": interval,
+            "paywarden.gate.margin": str(gain.bound if gain else None),
+            "paywarden.gate.reasons": " ".join(verdict.reasons),
+        },
+        description=short_description(result.bundle, verdict),
+    )

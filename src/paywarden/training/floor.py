@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -28,15 +29,7 @@ def floor_predictions(
     mean, deviation = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-12)
     fitted = LogisticRegression(max_iter=1000).fit((inputs - mean) / deviation, target)
     raw = fitted.decision_function((_inputs(test.amount, test.occurred_at) - mean) / deviation)
-    return Predictions(
-        target=test.target,
-        raw=raw.astype(np.float64),
-        score=1.0 / (1.0 + np.exp(-raw)),
-        occurred_at=test.occurred_at,
-        card=test.card,
-        amount=test.amount,
-        pattern=test.pattern,
-    )
+    return replace(test, raw=raw.astype(np.float64), score=1.0 / (1.0 + np.exp(-raw)))
 
 
 def _inputs(amount: NDArray[np.int64], occurred_at: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.errors import ConfigurationError, DataError
+from paywarden.evaluation.bootstrap import Resamples
 from paywarden.evaluation.costs import CostMatrix
 from paywarden.evaluation.predictions import Predictions
 from paywarden.training.paired_gain import (
@@ -29,12 +30,12 @@ from paywarden.training.paired_gain import (
     paired_gains,
     threshold_for_alerts,
 )
-from paywarden.training.resampling import CardAndDayResamples
 from paywarden.training.thresholds import AlertBudget
 
 Decision = Literal["promote", "refuse", "abstain"]
 _ALL: Final = ""
 _ANNOUNCED: Final = "announced"
+_BRIER: Final = "brier"
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def judge(
         _gain(gains[_ALL], settings),
         _harm(judged),
         _calibration(gains[_ANNOUNCED], settings),
-        _brier(challenger),
+        _brier(gains[_BRIER], settings),
         _latency(microseconds_per_row, settings),
     )
     failed = {check.blocking for check in checks if not check.passed}
@@ -188,6 +189,12 @@ def judge(
     return GateVerdict(decision, opponent, checks, figures, judged, settings, tuple(notes))
 
 
+def unjudged(opponent: str, reason: str, settings: GateSettings | None = None) -> GateVerdict:
+    """The gate abstains without having compared anything, for this reason (a sentence)."""
+    check = Check("opponent", passed=False, sentence=reason, blocking="abstain")
+    return GateVerdict("abstain", opponent, (check,), {}, (), settings or GateSettings())
+
+
 def _require_equal_rows(champion: Predictions, challenger: Predictions) -> None:
     for name in ("target", "occurred_at", "card", "amount"):
         if not np.array_equal(getattr(champion, name), getattr(challenger, name)):
@@ -202,9 +209,8 @@ def _require_equal_rows(champion: Predictions, challenger: Predictions) -> None:
 def _segments(predictions: Predictions, fewest_frauds: int) -> dict[str, NDArray[np.int64]]:
     """The rows of every segment that holds enough frauds, by "segmentation: label"; all rows under `_ALL`."""
     found = {_ALL: np.arange(len(predictions))}
-    segmentations: Mapping[str, NDArray[np.object_]] = getattr(predictions, "segments", {})
-    for name in sorted(segmentations):
-        labels = np.asarray([str(label) for label in segmentations[name]])
+    for name in sorted(predictions.segments):
+        labels = np.asarray([str(label) for label in predictions.segments[name]])
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)
             if label != "None" and int(predictions.target[rows].sum()) >= fewest_frauds:
@@ -224,11 +230,14 @@ def _gains(
         {name: measure_of(settings.measure, scored, threshold, value, rows) for name, rows in segments.items()}
         for scored, threshold in zip((champion, challenger), thresholds, strict=True)
     ]
-    # Not a gain, but taken from the same draws: frauds announced for each that came.
+    # Not gains, but taken from the same draws: frauds announced for each that came, and the Brier score beside that of
+    # giving every row the window's own rate of fraud.
     rows, came = segments[_ALL], challenger.target.astype(np.float64)
     both[0][_ANNOUNCED], both[1][_ANNOUNCED] = Ratio(rows, 0.0 * came, came), Ratio(rows, challenger.score, came)
-    weights = CardAndDayResamples(challenger.card, challenger.occurred_at, settings.resamples, settings.seed)
-    return paired_gains(both[0], both[1], weights)
+    one, rate = np.ones(len(challenger)), np.full(len(challenger), challenger.target.mean())
+    both[0][_BRIER], both[1][_BRIER] = (Ratio(rows, (score - came) ** 2, one) for score in (rate, challenger.score))
+    draws = Resamples(challenger.card, challenger.occurred_at, settings.resamples, settings.seed)
+    return paired_gains(both[0], both[1], draws, challenger.weight)
 
 
 def _alert_value(predictions: Predictions, costs: CostMatrix) -> NDArray[np.float64]:
@@ -327,16 +336,17 @@ def _calibration(announced: Gains, settings: GateSettings) -> Check:
     )
 
 
-def _brier(challenger: Predictions) -> Check:
-    brier = float(np.mean((challenger.score - challenger.target) ** 2))
-    rate = float(challenger.target.mean())
+def _brier(brier: Gains, settings: GateSettings) -> Check:
+    low, high = brier.bound(1.0 - settings.level), brier.bound(settings.level)
     return Check(
         "brier",
-        passed=brier < rate * (1.0 - rate),
-        sentence=f"The Brier score is {brier:.6f}; it must be below {rate * (1.0 - rate):.6f}, that of giving every "
-        "transaction the window's own rate of fraud.",
-        figure=brier,
-        bound=rate * (1.0 - rate),
+        passed=low < 0.0 or brier.gain <= 0.0,
+        sentence=f"The Brier score is {brier.challenger:.6f}; that of giving every transaction the window's rate of "
+        f"fraud is {brier.champion:.6f}. It must not be worse for certain: the difference is {low:.6f} to {high:.6f}.",
+        figure=brier.challenger,
+        low=_defined(low),
+        high=_defined(high),
+        bound=brier.champion,
     )
 
 

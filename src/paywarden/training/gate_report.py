@@ -13,9 +13,13 @@ def gate_markdown(verdict: GateVerdict) -> str:
     """The verdict as a Markdown page: the decision, every check with its figures, the segments, notes."""
     figures = verdict.figures
     compared = (
-        f"Compared with {verdict.opponent} on {figures['rows']:,} transactions of {figures['days']:.1f} days with "
-        f"{figures['positives']:,} frauds; either model may alert on {figures['alerts']:,} of them. The measure is "
-        f"{verdict.settings.measure.replace('_', ' ')}."
+        f"Compared with {verdict.opponent}: not possible."
+        if not figures
+        else (
+            f"Compared with {verdict.opponent} on {figures['rows']:,} transactions of {figures['days']:.1f} days with "
+            f"{figures['positives']:,} frauds; either model may alert on {figures['alerts']:,} of them. The measure is "
+            f"{verdict.settings.measure.replace('_', ' ')}."
+        )
     )
     lines = [
         f"# {_WORDS[verdict.decision]}",

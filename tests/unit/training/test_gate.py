@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from paywarden.errors import ConfigurationError, DataError
+from paywarden.evaluation.bootstrap import Resamples
 from paywarden.evaluation.costs import CostMatrix
 from paywarden.evaluation.metrics import average_precision
 from paywarden.evaluation.predictions import Predictions
+from paywarden.training import gate
 from paywarden.training.gate import GateSettings, judge
 from paywarden.training.gate_report import gate_markdown
-from paywarden.training.paired_gain import measure_of, threshold_for_alerts
-from paywarden.training.resampling import CardAndDayResamples
+from paywarden.training.paired_gain import measure_of, paired_gains, threshold_for_alerts
 from paywarden.training.thresholds import AlertBudget
 
 DAY = 86_400_000
@@ -74,17 +75,27 @@ def strong(traffic):
 
 def test_of_two_hundred_equal_models_hardly_any_is_promoted_and_better_ones_are():
     """One in a hundred may pass by the level; the margin leaves fewer."""
-    settings = replace(SETTINGS, resamples=500)
     promoted = {2.0: 0, 4.5: 0}
     for seed in range(200):
         world = Traffic(seed, rows=1500, cards=300)
         champion = world.model(2.0)
         for quality in promoted:
             if quality == 2.0 or seed < 20:
-                gain = verdict(champion, world.model(quality), settings).check("gain")
-                promoted[quality] += gain.passed
+                promoted[quality] += gains_enough(champion, world.model(quality))
     assert promoted[2.0] <= 4
     assert promoted[4.5] >= 18
+
+
+def gains_enough(champion, challenger):
+    """The gate's check of the gain alone: two hundred whole verdicts take a minute."""
+    value = gate._alert_value(challenger, SETTINGS.costs)
+    rows = np.arange(len(challenger))
+    both = [
+        {"": measure_of("money_saved", some, threshold_for_alerts(some.raw, 90), value, rows)}
+        for some in (champion, challenger)
+    ]
+    resamples = Resamples(challenger.card, challenger.occurred_at, 500, seed=0)
+    return gate._gain(paired_gains(*both, resamples)[""], SETTINGS).passed
 
 
 @pytest.mark.parametrize("measure", ["money_saved", "precision", "f1", "average_precision"])
@@ -143,11 +154,17 @@ def test_harm_in_one_segment_refuses_a_model_that_gains_overall():
 
 
 def segmented_by(predictions, channel):
-    try:
-        return replace(predictions, segments={"channel": channel})
-    except TypeError:
-        object.__setattr__(predictions := replace(predictions), "segments", {"channel": channel})
-        return predictions
+    return replace(predictions, segments={"channel": channel})
+
+
+def test_a_row_counts_for_as_many_as_it_stands_for(weak, strong):
+    weight = np.where(np.arange(len(strong)) % 3 == 0, 4.0, 1.0).astype(np.float32)
+    repeated = np.repeat(np.arange(len(strong)), weight.astype(int))
+    settings = replace(SETTINGS, measure="average_precision")
+    weighted = verdict(weak, replace(strong, weight=weight), settings)
+    assert weighted.figures["challenger"] == pytest.approx(
+        average_precision(strong.target[repeated], strong.raw[repeated])
+    )
 
 
 def test_segments_with_few_frauds_are_not_judged(traffic, weak, strong):
@@ -229,15 +246,6 @@ class TestFigures:
         weight = np.random.default_rng(3).integers(0, 4, len(raw))
         measure = measure_of("average_precision", scored, 0.0, raw, np.arange(len(raw)))
         repeated = np.repeat(np.arange(len(raw)), weight)
-        assert measure(weight.astype(float)) == pytest.approx(average_precision(strong.target[repeated], raw[repeated]))
-
-    def test_a_card_or_a_day_is_drawn_as_a_whole(self, traffic):
-        card = np.where(traffic.card < 20, -1, traffic.card)
-        resamples = CardAndDayResamples(card, traffic.occurred_at, 2, seed=0)
-        for weight in resamples.draws("cards"):
-            assert all(len(set(weight[card == one])) == 1 for one in np.unique(card[card >= 0]))
-            assert len(set(weight[card < 0])) > 1
-        for weight in resamples.draws("days"):
-            assert all(len(set(weight[traffic.occurred_at // DAY == day])) == 1 for day in range(7))
-        first, second = resamples.draws("cards")
-        assert not np.array_equal(first, second)
+        assert measure(weight[None, :].astype(float))[0] == pytest.approx(
+            average_precision(strong.target[repeated], raw[repeated])
+        )

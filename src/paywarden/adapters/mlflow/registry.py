@@ -2,23 +2,27 @@
 
 Guarantee: a version is created last, after its files, and gets an alias only after its bundle has been downloaded and
 verified, so a run killed half-way leaves at most a run without a version. A retry makes a new run and a new version of
-equal digest. Nothing that is downloaded is ever unpickled or imported: MLflow's model flavours are not used.
+equal digest. Aliases are promoted by one process at a time, and only over the champion that the caller has seen.
+Nothing that is downloaded is ever unpickled or imported: MLflow's model flavours are not used.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
+from paywarden.adapters.mlflow.alias_lease import alias_lease
 from paywarden.adapters.mlflow.client import open_client, translated
-from paywarden.adapters.mlflow.run_records import as_metrics, as_parameters
+from paywarden.adapters.mlflow.model_files import BUNDLE, MODEL, require_inert, require_known_files, require_sizes
+from paywarden.adapters.mlflow.orphans import close_orphans, process_tags
+from paywarden.adapters.mlflow.training_run import MlflowTrainingRun
+from paywarden.adapters.mlflow.versions import DIGEST_TAG, EXISTS, RegisteredVersion, registered
 from paywarden.clock import Clock, system_clock
-from paywarden.errors import BundleError
+from paywarden.errors import BundleError, ChampionMoved, RegistryError
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.training.trainer import TrainingResult
 
@@ -26,32 +30,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-_Item = TypeVar("_Item")
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
-_BUNDLE: Final = "bundle"
-_PLOTS: Final = "report"
-_DIGEST_TAG: Final = "paywarden.bundle_digest"
-_LAYOUT_TAG: Final = "paywarden.state_layout_digest"
-_EXISTS: Final = "RESOURCE_ALREADY_EXISTS"
-_PARAMETERS_A_CALL: Final = 100  # MLflow's limits for one log_batch
-_METRICS_A_CALL: Final = 1000
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """A version in the registry: its number, its bundle's digest, its run, its aliases, its creation (epoch ms).
-
-    ``state_layout_digest`` names the state that it needs, as `paywarden state show` lists them.
-    """
-
-    version: int
-    bundle_digest: str
-    state_layout_digest: str
-    run_id: str
-    aliases: tuple[str, ...]
-    created_at: int
-    tags: Mapping[str, str]
+PREVIOUS: Final = "previous"
+_ABSENT: Final = "RESOURCE_DOES_NOT_EXIST"
 
 
 class MlflowRegistry:
@@ -68,6 +50,22 @@ class MlflowRegistry:
         self._model = model_name
         self._clock = clock
 
+    @contextmanager
+    def training_run(self, tags: Mapping[str, str] | None = None) -> Iterator[MlflowTrainingRun]:
+        """A run that ends FINISHED, or FAILED where the block raises. Runs of killed processes are marked first."""
+        with translated(self._uri, f"beginning a run of {self._experiment!r}"):
+            experiment = self._experiment_id()
+            close_orphans(self._client, experiment, self._clock())
+            run_id = self._client.create_run(experiment, tags={**(tags or {}), **process_tags()}).info.run_id
+        try:
+            yield MlflowTrainingRun(self._client, self._uri, experiment, run_id, self._model, self._clock)
+        except BaseException:
+            with suppress(Exception):
+                self._client.set_terminated(run_id, "FAILED")
+            raise
+        with translated(self._uri, f"ending run {run_id}"):
+            self._client.set_terminated(run_id, "FINISHED")
+
     def log_and_register(
         self,
         result: TrainingResult,
@@ -76,22 +74,46 @@ class MlflowRegistry:
         tags: Mapping[str, str] | None = None,
         plots: Sequence[Path] = (),
     ) -> RegisteredVersion:
-        """The new version of a training result, without any alias.
+        """A run of its own for a training result, and its new version, without any alias."""
+        with self.training_run() as run:
+            return run.register(result, params=params, tags=tags, plots=plots)
 
-        The run holds the bundle's files, its settings and data versions (and `params`) as parameters, its figures of
-        every window and the curve over rounds as metrics, the `plots` (any files) under "report", and `tags`.
+    def promote(self, version: int, *, over: int | None) -> None:
+        """The champion is this version and `previous` the one it follows, which must be version `over` (None: none).
+
+        The bundle is downloaded and verified first. Raises ChampionMoved, changing nothing, where another version
+        serves by now, BundleError where the version does not hold the bundle it names.
         """
-        with translated(self._uri, f"registering a version of {self._model!r}"):
-            run_id = self._client.create_run(self._experiment_id(), tags=_run_tags(result.bundle, tags)).info.run_id
-            try:
-                self._log(run_id, result, params or {}, plots)
-                self._client.set_terminated(run_id, "FINISHED")
-                version = self._create_version(run_id, result.bundle, tags)
-            except BaseException:
-                with suppress(Exception):
-                    self._client.set_terminated(run_id, "FAILED")
-                raise
-        return version
+        self.get(version)
+        with translated(self._uri, f"promoting version {version} of {self._model!r}"), self._lease() as still_held:
+            serving = self._aliased(CHAMPION)
+            if serving != over:
+                raise ChampionMoved(
+                    f"The champion of {self._model!r} is version {serving}, no longer {over}: another training was "
+                    "quicker. Judge against it."
+                )
+            if serving is not None and serving != version:
+                still_held()
+                self._client.set_registered_model_alias(self._model, PREVIOUS, str(serving))
+            still_held()
+            self._client.set_registered_model_alias(self._model, CHAMPION, str(version))
+            if self._aliased(CHALLENGER) == version:
+                self._client.delete_registered_model_alias(self._model, CHALLENGER)
+
+    def rollback(self) -> tuple[int, int]:
+        """The version that is champion again, and the one that was until now and is `previous` henceforth.
+
+        Raises RegistryError where there is no champion or none before it, BundleError where that one is damaged.
+        """
+        with translated(self._uri, f"rolling {self._model!r} back"):
+            former, serving = self._aliased(PREVIOUS), self._aliased(CHAMPION)
+        if former is None or serving is None or former == serving:
+            raise RegistryError(
+                f"There is nothing to roll back to: the champion of {self._model!r} is version {serving}, the previous "
+                f"one {former}. Promote a version with `paywarden models promote`."
+            )
+        self.promote(former, over=serving)
+        return former, serving
 
     def set_alias(self, alias: str, version: int) -> None:
         """The alias on this version and on no other, after its bundle has been downloaded and verified.
@@ -110,7 +132,7 @@ class MlflowRegistry:
     def find(self, reference: str | int) -> RegisteredVersion:
         """The version of that number, or under that alias. Raises RegistryError if there is none."""
         with translated(self._uri, f"looking up {self._model!r} at {reference!r}"):
-            return _registered(self._version(reference))
+            return registered(self._version(reference))
 
     def champion(self, alias: str = CHAMPION) -> tuple[int, str]:
         """Number and bundle digest of the version under the alias: one small request, meant for every micro-batch.
@@ -120,15 +142,27 @@ class MlflowRegistry:
         found = self.find(alias)
         return found.version, found.bundle_digest
 
+    def find_champion(self) -> RegisteredVersion | None:
+        """The champion; None where there is none yet."""
+        with translated(self._uri, f"looking up the champion of {self._model!r}"):
+            version = self._aliased(CHAMPION)
+        return None if version is None else self.find(version)
+
     def get(self, reference: str | int) -> ModelBundle:
         """The bundle of a version number or alias, every file verified and the whole equal to the version's digest.
 
-        Raises RegistryError if there is none, BundleError if what is stored is not what was registered.
+        Raises RegistryError if there is none, BundleError if what is stored is not what was registered: it is looked
+        through before it is downloaded, and nothing of it is ever executed.
         """
         found = self.find(reference)
         with tempfile.TemporaryDirectory(prefix="paywarden-bundle-") as directory:
             with translated(self._uri, f"downloading version {found.version} of {self._model!r}"):
-                local = Path(self._client.download_artifacts(found.run_id, _BUNDLE, directory))
+                sizes, folders = self._listed(found.run_id, MODEL)
+                require_known_files(sizes, folders)
+                path = self._client.download_artifacts(found.run_id, f"{MODEL}/MLmodel", directory)
+                require_inert(Path(path).read_bytes(), found.bundle_digest)
+                require_sizes(self._listed(found.run_id, f"{MODEL}/{BUNDLE}")[0])
+                local = Path(self._client.download_artifacts(found.run_id, f"{MODEL}/{BUNDLE}", directory))
             bundle = ModelBundle.load(local)
         if bundle.digest != found.bundle_digest:
             raise BundleError(
@@ -142,8 +176,8 @@ class MlflowRegistry:
         with translated(self._uri, f"listing the versions of {self._model!r}"):
             found = _all_versions(self._client, self._model)
             # A search leaves aliases out, a look-up has them.
-            whole = [self._version(int(version.version)) for version in found if _DIGEST_TAG in version.tags]
-        return sorted(map(_registered, whole), key=lambda version: -version.version)
+            whole = [self._version(int(version.version)) for version in found if DIGEST_TAG in version.tags]
+        return sorted(map(registered, whole), key=lambda version: -version.version)
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -161,67 +195,30 @@ class MlflowRegistry:
             return str(self._client.create_experiment(self._experiment))
         except MlflowException as error:
             found = self._client.get_experiment_by_name(self._experiment)
-            if error.error_code != _EXISTS or found is None:
+            if error.error_code != EXISTS or found is None:
                 raise
             return str(found.experiment_id)
 
-    def _log(self, run_id: str, result: TrainingResult, params: Mapping[str, Any], plots: Sequence[Path]) -> None:
-        from mlflow.entities import Metric, Param  # noqa: PLC0415 -- takes seconds to import
+    def _lease(self) -> Any:  # noqa: ANN401 -- a context manager
+        return alias_lease(self._client, self._model, self._clock)
 
-        bundle, now = result.bundle, self._clock()
-        parameters = as_parameters({**bundle.training, "data": bundle.data_versions, **params})
-        for some in _parts([Param(*item) for item in parameters.items()], _PARAMETERS_A_CALL):
-            self._client.log_batch(run_id, params=some)
-        metrics = [Metric(name, value, now, 0) for name, value in as_metrics(bundle.metrics).items()]
-        curve = enumerate(result.validation_average_precision)
-        metrics += [Metric("rounds.validation_average_precision", value, now, step) for step, value in curve]
-        for part in _parts(metrics, _METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=part)
-        for plot in plots:
-            self._client.log_artifact(run_id, str(plot), _PLOTS)
-        with tempfile.TemporaryDirectory(prefix="paywarden-bundle-") as directory:
-            bundle.save(Path(directory) / _BUNDLE)
-            self._client.log_artifacts(run_id, str(Path(directory) / _BUNDLE), _BUNDLE)
-
-    def _create_version(self, run_id: str, bundle: ModelBundle, tags: Mapping[str, str] | None) -> RegisteredVersion:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415 -- as above
+    def _aliased(self, alias: str) -> int | None:
+        """The version under the alias; None without one, or without the model."""
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 -- takes seconds to import
 
         try:
-            self._client.create_registered_model(self._model)
+            version = self._client.get_registered_model(self._model).aliases.get(alias)
         except MlflowException as error:
-            if error.error_code != _EXISTS:
-                raise
-        source = f"{self._client.get_run(run_id).info.artifact_uri}/{_BUNDLE}"
-        version_tags = _run_tags(bundle, tags)
-        return _registered(self._client.create_model_version(self._model, source, run_id, tags=version_tags))
+            if error.error_code == _ABSENT:
+                return None
+            raise
+        return None if version is None else int(version)
 
-
-def _run_tags(bundle: ModelBundle, tags: Mapping[str, str] | None) -> dict[str, str]:
-    own = {
-        _DIGEST_TAG: bundle.digest,
-        "paywarden.contract_digest": bundle.contract_digest,
-        "paywarden.policy_digest": bundle.policy.digest,
-        _LAYOUT_TAG: bundle.state_layout_digest,
-    }
-    return {**(tags or {}), **own}
-
-
-def _registered(version: ModelVersion) -> RegisteredVersion:
-    tags = dict(version.tags)
-    if _DIGEST_TAG not in tags:
-        raise BundleError(
-            f"Version {version.version} of {version.name!r} was not registered by Paywarden: no tag {_DIGEST_TAG}. "
-            "Put the alias on a version that `paywarden train` registered."
-        )
-    return RegisteredVersion(
-        version=int(version.version),
-        bundle_digest=tags[_DIGEST_TAG],
-        state_layout_digest=tags.get(_LAYOUT_TAG, ""),
-        run_id=str(version.run_id),
-        aliases=tuple(sorted(version.aliases)),
-        created_at=int(version.creation_timestamp),
-        tags=tags,
-    )
+    def _listed(self, run_id: str, folder: str) -> tuple[dict[str, int | None], set[str]]:
+        """Files with their sizes, and folders, right below a folder of a run's artifacts."""
+        found = self._client.list_artifacts(run_id, folder)
+        sizes = {Path(file.path).name: file.file_size for file in found if not file.is_dir}
+        return sizes, {Path(file.path).name for file in found if file.is_dir}
 
 
 def _all_versions(client: MlflowClient, model: str) -> Iterator[ModelVersion]:
@@ -232,8 +229,3 @@ def _all_versions(client: MlflowClient, model: str) -> Iterator[ModelVersion]:
         token = page.token
         if not token:
             return
-
-
-def _parts(items: list[_Item], size: int) -> Iterator[list[_Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
