@@ -43,8 +43,8 @@ class GateSettings:
     """What the gate asks for.
 
     `measure` is what the gain is counted in; `margin` is the share of the opponent's own figure that the gain's lower
-    bound must exceed; `level` that bound's confidence, one-sided. Money is counted with `costs` at `alerts_per_day`
-    alerts, or else at `alert_share` of all transactions. Below `fewest_positives` frauds the gate abstains. Segments of
+    bound must exceed; `level` that bound's confidence, one-sided. Money is counted with `costs`; both models
+    alert as often as the `budget` allows. Below `fewest_positives` frauds the gate abstains. Segments of
     `fewest_segment_frauds` or more are judged by intervals that hold for all of them together with `segment_level`.
     The frauds that the probabilities announce must be within a factor of `calibration_factor` of those that came.
     `latency_microseconds` bounds the time to score a row. Raises ConfigurationError for what makes no sense.

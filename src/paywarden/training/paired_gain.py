@@ -18,6 +18,7 @@ from paywarden.evaluation.bootstrap import SCHEMES, Resamples
 from paywarden.evaluation.predictions import Predictions
 
 MEASURES: Final = ("money_saved", "precision", "f1", "average_precision")
+_LEAST_DEFINED: Final = 0.95
 _CELLS: Final = 500_000  # weights at a time: four megabytes, which stay in the cache
 MeasureName = Literal["money_saved", "precision", "f1", "average_precision"]
 
@@ -45,7 +46,9 @@ class Gains:
     def bound(self, share: float) -> float:
         """The gain below which this share of the resamples lies, by the scheme that says the widest; NaN for none."""
         found = [float(np.quantile(drawn, share)) for drawn in self._defined() if len(drawn)]
-        return (min(found) if share < 0.5 else max(found)) if found else float("nan")
+        if len(found) < len(self.resampled):
+            return float("nan")
+        return min(found) if share < 0.5 else max(found)
 
     @property
     def deviation(self) -> float:
@@ -53,7 +56,9 @@ class Gains:
         return max((float(np.std(drawn)) for drawn in self._defined() if len(drawn)), default=float("nan"))
 
     def _defined(self) -> list[NDArray[np.float64]]:
-        return [drawn[np.isfinite(drawn)] for drawn in self.resampled]
+        """By scheme the gains that are defined; none where so many are not that the rest would be the lucky ones."""
+        defined = [drawn[np.isfinite(drawn)] for drawn in self.resampled]
+        return [some if len(some) >= _LEAST_DEFINED * self.resampled.shape[1] else some[:0] for some in defined]
 
 
 def threshold_for_alerts(raw: NDArray[np.float64], alerts: int) -> float:

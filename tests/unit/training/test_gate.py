@@ -12,7 +12,7 @@ from paywarden.evaluation.predictions import Predictions
 from paywarden.training import gate
 from paywarden.training.gate import GateSettings, judge
 from paywarden.training.gate_report import gate_markdown
-from paywarden.training.paired_gain import measure_of, paired_gains, threshold_for_alerts
+from paywarden.training.paired_gain import Gains, measure_of, paired_gains, threshold_for_alerts
 from paywarden.training.thresholds import AlertBudget
 
 DAY = 86_400_000
@@ -236,6 +236,13 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 
 
 class TestFigures:
+    def test_a_bound_rests_on_draws_that_define_the_gain(self):
+        drawn = np.arange(200.0).reshape(2, 100) + 1.0
+        assert Gains(0.0, 1.0, 1.0, drawn).bound(0.0) == 1.0
+        drawn[1, :6] = np.nan
+        assert np.isnan(Gains(0.0, 1.0, 1.0, drawn).bound(0.0))
+        assert not gate._gain(Gains(0.0, 1.0, 1.0, drawn), SETTINGS).passed
+
     def test_no_more_alerts_than_allowed_and_ties_stay_below(self):
         raw = np.array([5.0, 4.0, 4.0, 3.0])
         assert [int((raw >= threshold_for_alerts(raw, n)).sum()) for n in range(6)] == [0, 1, 1, 3, 4, 4]

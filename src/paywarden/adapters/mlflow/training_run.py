@@ -20,6 +20,7 @@ from paywarden.adapters.mlflow.run_records import as_metrics, as_parameters
 from paywarden.adapters.mlflow.versions import EXISTS, RegisteredVersion, registered, version_tags
 from paywarden.clock import Clock
 from paywarden.scoring.bundle import ModelBundle
+from paywarden.scoring.canonical import sha256_hex
 from paywarden.training.trainer import TrainingResult
 from paywarden.training.tuning import TrialRecord
 
@@ -31,6 +32,7 @@ _PLOTS: Final = "report"
 _PARAMETERS_A_CALL: Final = 100  # MLflow's limits for one log_batch
 _METRICS_A_CALL: Final = 1000
 _LONGEST_TAG: Final = 5000
+_LONGEST_DIGEST: Final = 36
 _LIBRARIES: Final = ("numpy", "pyarrow", "numba", "scikit-learn", "xgboost", "lightgbm", "catboost", "optuna",
                      "imbalanced-learn", "mlflow", "paywarden")  # fmt: skip
 
@@ -129,10 +131,10 @@ class MlflowTrainingRun:
 
         rows = bundle.training.get("rows", {})
         source = json.dumps(dict(bundle.data_versions), sort_keys=True)
-        digest = bundle.contract_digest[:8] + "-" + str(bundle.training.get("as_of", ""))
+        digest = sha256_hex(source.encode())[:_LONGEST_DIGEST]
         inputs = [
             DatasetInput(
-                Dataset(f"lake.{window}", digest[:36], "delta", source, profile=json.dumps({"num_rows": count})),
+                Dataset(f"lake.{window}", digest, "delta", source, profile=json.dumps({"num_rows": count})),
                 [InputTag("mlflow.data.context", window)],
             )
             for window, count in rows.items()
