@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 _END_OF_TREES: Final = b"end of trees\n"
 _AFTER_TREES: Final = re.compile(
-    rb"\s*feature_importances:\n(.*\n)*?\nparameters:\n(.*\n)*?end of parameters\n\s*(pandas_categorical:null\n)?"
+    rb"\s*feature_importances:\n(.*\n)*?\nparameters:\n(.*\n)*?end of parameters\n\s*pandas_categorical:null\n"
 )
 _INNER: Final = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "internal_count")
 _INTEGERS: Final = ("split_feature", "decision_type", "left_child", "right_child")
+_NOTES: Final = ("split_gain", "internal_value", "internal_weight")
+_A_NUMBER: Final = rb"-?(\d+(\.\d+)?(e[-+]?\d+)?|inf|nan)"
+_TREE: Final = re.compile(rb"Tree=\d+\n([a-z_]+=(%(n)s( %(n)s)*)?\n|\n)*" % {b"n": _A_NUMBER})
 
 
 class LightGBMBooster:
@@ -31,8 +34,10 @@ class LightGBMBooster:
         import lightgbm  # noqa: PLC0415 -- heavy, and needed only where models run
 
         _require_whole(content)
+        # Without the parameters of the fit: predicting needs none, and LightGBM ends the process on one it cannot read.
+        trees, end, _ = content.partition(_END_OF_TREES)
         try:
-            self._booster: lightgbm.Booster = lightgbm.Booster(model_str=content.decode("ascii"))
+            self._booster: lightgbm.Booster = lightgbm.Booster(model_str=(trees + end).decode("ascii"))
         except (lightgbm.basic.LightGBMError, ValueError) as error:
             raise _not_a_model(str(error)) from error
         self._content = content
@@ -74,14 +79,14 @@ def _require_whole(content: bytes) -> None:
     ask for columns that there are.
     """
     header, found, rest = content.partition(b"\n\n")
-    if not content.isascii() or not header.startswith(b"tree\nversion=") or not found:
+    if not content.isascii() or not header.startswith(b"tree\nversion=v4\n") or not found:
         raise _not_a_model("no text model")
     fields = _fields(header)
     try:
         sizes = [int(size) for size in fields["tree_sizes"].split()] if fields.get("tree_sizes") else []
         columns = int(fields["max_feature_idx"]) + 1
         plain = fields["num_class"] == fields["num_tree_per_iteration"] == "1"
-        if not plain or not fields["objective"].startswith("binary ") or not 0 < columns < 1 << 20:
+        if not plain or fields["objective"] != "binary sigmoid:1" or not 0 < columns < 1 << 20:
             raise _not_a_model("not of one class of fraud")
         if len(fields["feature_names"].split()) != columns or len(fields["feature_infos"].split()) != columns:
             raise _not_a_model("columns and their names differ")
@@ -103,17 +108,21 @@ def _fields(block: bytes) -> dict[str, str]:
 
 
 def _require_tree(block: bytes, number: int, columns: int) -> None:
+    if not _TREE.fullmatch(block):
+        raise _not_a_model(f"tree {number} is not written in numbers")
     fields = _fields(block)
     leaves = int(fields["num_leaves"])
+    float(fields["shrinkage"])
     if fields["Tree"] != str(number) or not 1 <= leaves <= 1 << 20 or fields.get("is_linear", "0") != "0":
         raise _not_a_model(f"tree {number} is none")
-    of_leaves = ["leaf_value"] if leaves == 1 else ["leaf_value", "leaf_count"]
+    of_leaves = ["leaf_value"] if leaves == 1 else ["leaf_value", "leaf_count", "leaf_weight"]
     if any(len(np.array(fields[name].split(), dtype=np.float64)) != leaves for name in of_leaves):
         raise _not_a_model(f"tree {number} lacks leaves")
     if leaves == 1:
         return
     inner = {n: np.array(fields[n].split(), dtype=np.int64 if n in _INTEGERS else np.float64) for n in _INNER}
-    if any(len(values) != leaves - 1 for values in inner.values()):
+    counts = {*map(len, inner.values()), *(len(fields[name].split()) for name in _NOTES)}
+    if counts != {leaves - 1}:
         raise _not_a_model(f"tree {number} lacks nodes")
     # A leaf is written as its complement. Children come after their parent, each once: no way leads in a circle.
     left, right = inner["left_child"], inner["right_child"]
