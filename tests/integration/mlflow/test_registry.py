@@ -350,6 +350,7 @@ class TestMalice:
         assert set(asked) == {"model/MLmodel"}
 
 
+@pytest.mark.filterwarnings("ignore")  # of MLflow's own imports, which loading a model sets off
 def test_mlflow_knows_the_signature_and_can_load_nothing(registry, client, result, tmp_path):
     with registry.training_run() as run:
         version = run.register(result, example=np.array([[1.5, np.nan]], dtype=np.float32))
