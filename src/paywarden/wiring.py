@@ -198,6 +198,7 @@ def training_settings(settings: Settings) -> TrainingSettings:
         calibration=training.calibration,
         budget=alert_budget(settings),
         thresholds=threshold_rule(settings),
+        costs=cost_matrix(settings),
         cards_a_day=training.cards_a_day,
         compromised_days=training.compromised_days,
         let_through_share=settings.policy.let_through_share,

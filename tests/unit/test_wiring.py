@@ -126,6 +126,12 @@ def test_the_thresholds_are_chosen_by_what_the_policy_says():
     assert not rules[2].declines
 
 
+def test_costs_reach_training_and_gate_whatever_chooses_the_thresholds():
+    settings = load_settings(costs={"review_cost": 77})
+    assert wiring.training_settings(settings).costs == wiring.gate_settings(settings).costs
+    assert wiring.training_settings(settings).costs.review_cost == 77
+
+
 def test_how_models_are_trained_is_set_in_its_section():
     given = wiring.training_settings(
         load_settings(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
@@ -15,11 +15,14 @@ from rich.table import Table
 
 from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
+from paywarden.evaluation.costs import major_units
 from paywarden.evaluation.metrics import Metrics
 from paywarden.jobs.train import train_and_register, words_of
 from paywarden.scoring.wording import reason_book
 from paywarden.training.gate import GateVerdict
 from paywarden.training.strategies import StrategyFigures
+
+_MONEY: Final = ("money_saved",)
 
 
 class PromoteChoice(str, Enum):
@@ -156,10 +159,12 @@ def strategies_table(strategies: Sequence[StrategyFigures]) -> Table:
 
 
 def metrics_table(metrics: Metrics, title: str) -> Table:
-    """A metric a row."""
+    """A metric a row; money in major units of the base currency."""
     table = Table("figure", "value", title=title, title_justify="left")
     for name, value in metrics.to_dict().items():
-        if isinstance(value, float):
+        if name in _MONEY and value is not None:
+            table.add_row(f"{name} (base currency)", major_units(value))
+        elif isinstance(value, float):
             table.add_row(name, f"{value:.4f}")
         elif isinstance(value, int):
             table.add_row(name, f"{value:,}")

@@ -13,6 +13,11 @@ from paywarden.errors import ConfigurationError
 from paywarden.evaluation.predictions import Predictions
 
 
+def major_units(minor: float) -> str:
+    """An amount in minor units as it is read: 123456.0 is "1,234.56"."""
+    return f"{minor / 100.0:,.2f}"
+
+
 @dataclass(frozen=True)
 class CostMatrix:
     """Costs in minor units of the base currency; what a fraud costs depends on its amount.

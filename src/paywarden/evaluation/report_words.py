@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from paywarden.evaluation.bootstrap import Interval
+from paywarden.evaluation.costs import major_units
 from paywarden.evaluation.metrics import Metrics
 from paywarden.evaluation.segment_figures import FEWEST_FRAUDS, SegmentFigures
 
@@ -41,6 +42,18 @@ _NOTES: Final = (
     "Precision to alerts, value, money and false positives are taken at the chosen thresholds; money is in the base",
     "currency over the window; – means not defined here; brackets hold the interval.",
 )
+_OF_STRATEGIES: Final[tuple[str, ...]] = (
+    "strategy",
+    "chosen",
+    "train_frauds",
+    "selection average_precision",
+    "test average_precision",
+    "test card_precision",
+    "test brier",
+    "test calibration_error",
+    "test uncalibrated_brier",
+)
+_MOST_COLUMNS: Final = len(_OF_STRATEGIES)  # more do not fit on a page; report.json has them all
 _FEW_FRAUDS: Final = 200  # below it the plainest figures still move by several points
 
 
@@ -59,10 +72,10 @@ def summary(metrics: Metrics) -> str:
     if metrics.money_saved is not None:
         verb = "saves" if metrics.money_saved >= 0 else "loses"
         said.append(
-            f"Against approving everything that {verb} {_amount(abs(metrics.money_saved))}{_spread(metrics)} in the "
-            f"base currency over the window, if a review costs {_amount(metrics.costs['review_cost'])} "
+            f"Against approving everything that {verb} {major_units(abs(metrics.money_saved))}{_spread(metrics)} in "
+            f"the base currency over the window, if a review costs {major_units(metrics.costs['review_cost'])} "
             f"and a fraud {metrics.costs['loss_share'] * 100:.0f} % of its "
-            f"amount and {_amount(metrics.costs['chargeback_fee'])} in fees."
+            f"amount and {major_units(metrics.costs['chargeback_fee'])} in fees."
         )
     return " ".join([*said, _how_sure(metrics)])
 
@@ -104,9 +117,11 @@ def _patterns(metrics: Metrics) -> list[str]:
 
 
 def _strategies(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Columns are the first row's; nested mappings give one each."""
+    """Columns are the first row's, nested mappings giving one each; of too many, those that a choice rests on."""
     flat = [_flat(row) for row in rows]
     names = list(flat[0])
+    if len(names) > _MOST_COLUMNS:
+        names = ([name for name in _OF_STRATEGIES if name in names] or names)[:_MOST_COLUMNS]
     lines = [
         "| " + " | ".join(name.replace("_", " ") for name in names) + " |",
         "| --- |" + " ---: |" * (len(names) - 1),
@@ -123,7 +138,7 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _cell(figures: Metrics | SegmentFigures, name: str, intervals: Mapping[str, Interval]) -> str:
     value, interval = getattr(figures, name), intervals.get(name)
-    show = _amount if name == "money_saved" else _value
+    show = major_units if name == "money_saved" else _value
     if value is None or interval is None:
         return _value(value) if value is None else show(value)
     return f"{show(value)} [{show(interval.low)}, {show(interval.high)}]"
@@ -144,10 +159,6 @@ def _plain(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
-def _amount(minor: float) -> str:
-    return f"{minor / 100.0:,.2f}"
-
-
 def _percent(metrics: Metrics, name: str) -> str:
     interval = metrics.intervals.get(name)
     spread = f" ({interval.low * 100:.0f} to {interval.high * 100:.0f} %)" if interval else ""
@@ -161,7 +172,7 @@ def _spread(metrics: Metrics) -> str:
     low, high = interval.low, interval.high
     if metrics.money_saved is not None and metrics.money_saved < 0:
         low, high = -high, -low
-    return f" ({_amount(low)} to {_amount(high)})"
+    return f" ({major_units(low)} to {major_units(high)})"
 
 
 def _how_sure(metrics: Metrics) -> str:

@@ -13,6 +13,7 @@ from paywarden.evaluation.bootstrap import Interval, Resamples
 from paywarden.evaluation.costs import CostMatrix
 from paywarden.evaluation.measures import Measures
 from paywarden.evaluation.predictions import Predictions
+from paywarden.evaluation.segments import in_order
 
 FEWEST_FRAUDS: Final = 20
 """A segment with fewer frauds has figures but no intervals: they would say that nothing is known."""
@@ -49,7 +50,7 @@ def segment_figures(
 ) -> dict[str, dict[str, SegmentFigures]]:
     """The figures by segmentation and label; `draws` are those of the whole window.
 
-    "pattern" joins the predictions' own segmentations where labels name patterns.
+    "pattern" joins the predictions' own segmentations where labels name patterns. Labels come as `in_order` has them.
     """
 
     def figures(own: NDArray[np.bool_], judged: NDArray[np.bool_], names: tuple[str, ...]) -> SegmentFigures:
@@ -67,13 +68,13 @@ def segment_figures(
 
     target = predictions.target
     found = {
-        name: {str(label): figures(labels == label, labels == label, _OF_SEGMENTS) for label in sorted(set(labels))}
+        name: {str(label): figures(labels == label, labels == label, _OF_SEGMENTS) for label in in_order(labels)}
         for name, labels in sorted(predictions.segments.items())
     }
     pattern = np.array([name or "unnamed" for name in predictions.pattern], dtype=object)
     if any(name is not None for name in predictions.pattern[target]):
         found["pattern"] = {
             label: figures(target & (pattern == label), ~target | (pattern == label), _OF_PATTERNS)
-            for label in sorted(set(pattern[target]))
+            for label in in_order(pattern[target])
         }
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -35,10 +35,21 @@ def segments_of(transactions: pa.Table, card: NDArray[np.int64]) -> Mapping[str,
     return {name: labels for name, labels in found.items() if len(labels) and (labels != labels[0]).any()}
 
 
+def in_order(labels: Iterable[str]) -> list[str]:
+    """Each label once, as tables list them: amount bands from the lowest up, others by name, "other", "none" last."""
+    rank = {label: place for place, label in enumerate(_bands())}
+    last = {"other": 1, _ABSENT: 2}
+    return sorted(set(labels), key=lambda label: (last.get(label, 0), rank.get(label, -1), label))
+
+
+def _bands() -> list[str]:
+    inner = [f"{low:,} to {high - 1:,}" for low, high in itertools.pairwise(AMOUNT_EDGES)]
+    return [f"below {AMOUNT_EDGES[0]:,}", *inner, f"{AMOUNT_EDGES[-1]:,} and above"]
+
+
 def amount_bands(amount: NDArray[np.int64]) -> NDArray[np.object_]:
     """The band of each amount (int64 [N], minor units of the base currency): "below 1,000", "1,000 to 4,999", ..."""
-    inner = [f"{low:,} to {high - 1:,}" for low, high in itertools.pairwise(AMOUNT_EDGES)]
-    names = np.array([f"below {AMOUNT_EDGES[0]:,}", *inner, f"{AMOUNT_EDGES[-1]:,} and above"], dtype=object)
+    names = np.array(_bands(), dtype=object)
     return np.asarray(names[np.searchsorted(AMOUNT_EDGES, amount, side="right")], dtype=object)
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paywarden.errors import DataError
-from paywarden.evaluation.report import write_report
 from paywarden.events.mapped_data import MappedData
 from paywarden.features.templates import full_catalogue
-from paywarden.jobs.train import split_of, windows_of
+from paywarden.jobs.train import report_of, split_of
 from paywarden.jobs.training_data import History, replayed_dataset
 from paywarden.scoring.wording import reason_book
 from paywarden.training.trainer import TrainingResult, TrainingSettings, train
@@ -42,6 +41,4 @@ def evaluate_file(
     say("training")
     result = train(dataset, split, settings, reasons=reason_book(catalogue))
     facts = {"bundle": result.bundle.digest, "features": len(result.bundle.feature_names), "split": split.to_dict()}
-    strategies = [figures.to_dict() for figures in result.strategies]
-    title = f"Paywarden on {name}"
-    return result, write_report(directory, title, windows_of(result), facts, strategies=strategies)
+    return result, report_of(result, directory, f"Paywarden on {name}", facts)

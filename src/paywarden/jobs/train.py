@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from paywarden.evaluation.report import ReportedWindow, write_report
+from paywarden.evaluation.report import Contributions, ReportedWindow, write_report
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.replay import replay
@@ -24,10 +24,12 @@ from paywarden.training.dataset import Dataset
 from paywarden.training.gate import GateSettings
 from paywarden.training.gate_report import gate_markdown
 from paywarden.training.model_card import model_card, short_description
-from paywarden.training.trainer import TrainingResult, TrainingSettings, train
+from paywarden.training.trainer import TrainingResult, TrainingSettings, evenly_spaced, train
 from paywarden.training.tuning import TrialRecord
 
 _EXAMPLE_ROWS: Final = 3
+_EXPLAINED_ROWS: Final = {"catboost": 500}
+"""How many rows a report explains of boosters that take long for it; others explain the whole sample in seconds."""
 
 
 class TrainingRun(Protocol):
@@ -97,6 +99,24 @@ def windows_of(result: TrainingResult) -> dict[str, ReportedWindow]:
     }
 
 
+def contributions_of(result: TrainingResult) -> Contributions | None:
+    """What the features added to the scores of the result's sample of the test window; None without a sample."""
+    sample, bundle = result.test_sample, result.bundle
+    if sample is None or not len(sample):
+        return None
+    shown = evenly_spaced(sample, _EXPLAINED_ROWS.get(bundle.booster_kind, len(sample)))
+    return Contributions(bundle.load_booster().contributions(shown), shown, bundle.feature_names)
+
+
+def report_of(
+    result: TrainingResult, directory: Path, title: str, facts: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """The paths of the report on a result: its windows, its strategies side by side, and what moves its scores."""
+    strategies = [figures.to_dict() for figures in result.strategies]
+    contributions = contributions_of(result)
+    return write_report(directory, title, windows_of(result), facts, strategies=strategies, contributions=contributions)
+
+
 def train_and_register(
     history: History,
     catalogue: Catalogue,
@@ -119,7 +139,7 @@ def train_and_register(
     the model card are logged with the version. Raises DataError where the history is too short or bears too few labels,
     RegistryError where MLflow refuses.
     """
-    gate = gate or GateSettings()
+    gate = gate or GateSettings(budget=settings.budget, costs=settings.costs)
     say(f"replaying {history.transactions.num_rows:,} transactions and {history.labels.num_rows:,} labels")
     dataset = replayed_dataset(history, catalogue, int(label_delay_days * DAY_MS), as_of, replayer=replayer)
     versions = data_versions(history, dataset)
@@ -143,7 +163,7 @@ def train_and_register(
             say(warning)
         example = dataset.features[split.test.contains(dataset.occurred_at)][:_EXAMPLE_ROWS]
         with TemporaryDirectory(prefix="paywarden-report-") as directory:
-            plots = write_report(Path(directory), "Training report", windows_of(result))
+            plots = report_of(result, Path(directory), "Training report")
             version = run.register(result, plots=plots, example=example).version
         registry.set_alias("challenger", version)
         say(f"registered version {version}; the gate compares it with what serves")

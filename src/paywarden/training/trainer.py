@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paywarden.clock import Clock, system_clock
 from paywarden.errors import ConfigurationError, DataError
+from paywarden.evaluation.costs import CostMatrix
 from paywarden.evaluation.maturity import LabelMaturity
 from paywarden.evaluation.metrics import Metrics, evaluate
 from paywarden.evaluation.predictions import Predictions
@@ -31,6 +32,8 @@ from paywarden.training.strategies import Candidate, StrategyFigures, best_candi
 from paywarden.training.thresholds import AlertBudget, ExpectedCost, ThresholdRule, choose_policy, doubts, rule_to_dict
 from paywarden.training.tuning import Fold, TrialRecord, TuningResult, TuningSettings, tune
 
+_SAMPLE_ROWS: Final = 2_000
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -39,7 +42,8 @@ class TrainingSettings:
     `strategies` are the imbalance strategies that are trained and reported side by side, which multiplies the time;
     `imbalance` "auto" takes the one with the highest average precision on the selection window, a strategy's name pins
     that one. `tuning` searches hyperparameters for the one that was taken; None trusts the booster's own. `thresholds`
-    is the rule of the policy, by default the alert `budget`.
+    is the rule of the policy, by default the alert `budget`. `costs` is what money saved is computed with, unless the
+    rule has a matrix of its own.
     `compromised_days` drops, from all windows but train, transactions of cards with a fraud that was already known that
     day and had occurred since so many days before the window: such a card would have been blocked, and finding it again
     is no merit. None drops nothing. 14 days are the Fraud Detection Handbook's (a week of training and one of delay).
@@ -57,6 +61,7 @@ class TrainingSettings:
     calibration: CalibrationMethod = "platt"
     budget: AlertBudget = field(default_factory=AlertBudget)
     thresholds: ThresholdRule | None = None
+    costs: CostMatrix = field(default_factory=CostMatrix)
     cards_a_day: int = 100
     compromised_days: int | None = 14
     encoding_strength: float = STRENGTH
@@ -99,6 +104,7 @@ class TrainingSettings:
             **{name: getattr(self, name) for name in (*plain, "let_through_share")},
             "booster": self.booster.to_dict(),
             "budget": asdict(self.budget),
+            "costs": self.costs.to_dict(),
             "resampling": asdict(self.resampling),
             "strategies": list(self.strategies),
             "thresholds": rule_to_dict(self.rule),
@@ -116,6 +122,7 @@ class TrainingResult:
     the search, if there was one. `warnings` are sentences that a reader of the model should see.
     `maturity` is how long labels take as known at the end; it stays outside the bundle, no byte of which depends on
     labels of training rows that came too late for training.
+    `test_sample` float32 [n, F] are vectors of at most 2,000 test rows, evenly spaced, as the booster is given them.
     """
 
     bundle: ModelBundle
@@ -128,6 +135,7 @@ class TrainingResult:
     tuning: TuningResult | None = None
     warnings: tuple[str, ...] = ()
     maturity: LabelMaturity | None = None
+    test_sample: NDArray[np.float32] | None = None
 
 
 def train(
@@ -195,7 +203,13 @@ def train(
         tuning=tuning,
         warnings=(*warnings, *doubts(validation, days, settings.rule, policy)),
         maturity=dataset.maturity,
+        test_sample=evenly_spaced(prepared.examples["test"].features, _SAMPLE_ROWS),
     )
+
+
+def evenly_spaced(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """At most so many of the rows ([N, F]) as a copy: all, or the first and every k-th after it."""
+    return rows[:: max(-(-len(rows) // most), 1)].copy()
 
 
 def _rows_of(dataset: Dataset, split: TimeSplit, settings: TrainingSettings) -> dict[str, KnownRows]:
@@ -282,7 +296,7 @@ def _predictions(dataset: Dataset, rows: KnownRows, raw: NDArray[np.float64], ca
 
 def _metrics(predictions: Predictions, policy: Policy, settings: TrainingSettings) -> Metrics:
     """The figures under the policy; money by the matrix that chose the thresholds, where one did."""
-    costs = settings.rule.costs if isinstance(settings.rule, ExpectedCost) else None
+    costs = settings.rule.costs if isinstance(settings.rule, ExpectedCost) else settings.costs
     declines = policy.decline_threshold
     return evaluate(predictions, policy.review_threshold, settings.cards_a_day, decline_threshold=declines, costs=costs)
 

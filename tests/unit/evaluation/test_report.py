@@ -9,6 +9,8 @@ from paywarden.evaluation.curves import POINTS, calibration_curve, threshold_cur
 from paywarden.evaluation.metrics import evaluate
 from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.report import Contributions, ReportedWindow, write_report
+from paywarden.evaluation.segments import amount_bands
+from paywarden.training.strategies import StrategyFigures, WindowFigures
 
 
 def window(rows, fraud_rate):
@@ -103,3 +105,26 @@ def test_a_label_cannot_break_a_table(tmp_path):
     odd = replace(some, segments={"channel": np.array(["a|b\n<c>", "d"] * 100, dtype=object)})
     path = write_report(tmp_path, "A run", {"test": ReportedWindow(evaluate(odd, 2.0, resamples=3), odd)})[1]
     assert "| a\\|b &lt;c> | 100 |" in path.read_text()
+
+
+def test_amount_bands_stand_from_the_lowest_up(tmp_path):
+    some = window(200, 0.3).predictions
+    bands = amount_bands(np.resize([500, 2_000, 7_000, 20_000, 60_000, 200_000], 200))
+    banded = replace(some, segments={"amount_band": bands})
+    words = write_report(tmp_path, "A run", {"test": ReportedWindow(evaluate(banded, 2.0, resamples=3), banded)})[1]
+    lines = [line.split(" | ")[0] for line in words.read_text().splitlines()]
+    first = lines.index("| below 1,000")
+    assert lines[first + 1 : first + 3] == ["| 1,000 to 4,999", "| 5,000 to 9,999"]
+    assert lines[first + 5] == "| 100,000 and above"
+
+
+def test_a_wide_table_of_strategies_keeps_what_a_choice_rests_on(tmp_path):
+    figures = WindowFigures(0.75, 0.25, 0.0125, 0.0375, 0.0625, 0.0875)
+    row = StrategyFigures("smote", True, 77, 1_234, 99, -1.5, figures, replace(figures, average_precision=0.5))
+    paths = write_report(tmp_path, "A run", {"test": window(200, 0.3)}, strategies=[row.to_dict()], resamples=0)
+    words = paths[1].read_text()
+    assert "| smote | yes | 99 | 0.7500 | 0.5000 | 0.2500 | 0.0125 | 0.0375 | 0.0625 |" in words
+    odd = [{f"figure {place}": place for place in range(12)}]
+    words = write_report(tmp_path, "A run", {}, strategies=odd)[1].read_text()
+    assert "| 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 |\n" in words
+    assert json.loads(paths[0].read_text())["strategies"] == odd

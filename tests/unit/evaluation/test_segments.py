@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 
-from paywarden.evaluation.segments import amount_bands, card_ages, segments_of
+from paywarden.evaluation.segments import AMOUNT_EDGES, amount_bands, card_ages, in_order, segments_of
 
 DAY = 86_400_000
 
@@ -31,6 +31,12 @@ def test_a_band_holds_its_lower_edge():
         "100,000 and above",
         "100,000 and above",
     ]
+
+
+def test_labels_are_listed_in_their_own_order():
+    bands = amount_bands(np.array([0, *AMOUNT_EDGES])).tolist()
+    assert in_order(reversed(bands + bands)) == bands
+    assert in_order(["none", "travel", "other", "pharmacy", "none"]) == ["pharmacy", "travel", "other", "none"]
 
 
 def test_a_card_is_new_for_thirty_days_from_its_first_payment():

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from paywarden.errors import ConfigurationError, DataError
+from paywarden.evaluation.costs import CostMatrix, money_saved
 from paywarden.evaluation.metrics import average_precision, evaluate
 from paywarden.evaluation.splits import choose_split
 from paywarden.scoring.bundle import ModelBundle
@@ -14,8 +15,8 @@ from paywarden.scoring.scorer import Scorer
 from paywarden.training.boosters import XGBoostTrainer, trainer_of
 from paywarden.training.encoding import encode_in_time_order, overall_smoothing
 from paywarden.training.imbalance import STRATEGIES, Resampling, treat
-from paywarden.training.thresholds import AlertBudget, MinimumPrecision
-from paywarden.training.trainer import TrainingSettings, train
+from paywarden.training.thresholds import AlertBudget, ExpectedCost, MinimumPrecision
+from paywarden.training.trainer import TrainingSettings, evenly_spaced, train
 from paywarden.training.tuning import TuningSettings
 
 
@@ -53,6 +54,26 @@ def test_the_bundle_serves_as_it_was_measured(dataset, split, result):
     assert bundle.training["split"] == json.loads(json.dumps(split.to_dict()))
     assert bundle.data_versions == {"transactions": 4}
     assert split.test.contains(result.test_predictions.occurred_at).all()
+
+
+def test_the_sample_is_what_the_booster_was_given(result):
+    booster, sample = result.bundle.load_booster(), result.test_sample
+    assert np.array_equal(booster.predict_margin(sample), result.test_predictions.raw)
+    many = np.arange(2_001, dtype=np.float32)[:, None]
+    assert evenly_spaced(many, 2_000)[:, 0].tolist() == list(range(0, 2_001, 2))
+    assert len(evenly_spaced(many, 2_001)) == 2_001
+    assert len(evenly_spaced(many[:0], 5)) == 0
+
+
+def test_money_is_counted_by_the_costs_that_were_given(dataset, split, settings, result):
+    costs = CostMatrix(review_cost=20, chargeback_fee=9_000, recovered_share=0.5)
+    dear = train(dataset, split, dataclasses.replace(settings, costs=costs))
+    threshold = dear.bundle.policy.review_threshold
+    assert dear.test.costs == dear.bundle.training["settings"]["costs"] == costs.to_dict()
+    assert dear.test.money_saved == money_saved(dear.test_predictions, threshold, costs) != result.test.money_saved
+    own = ExpectedCost(CostMatrix(review_cost=30))
+    chosen = train(dataset, split, dataclasses.replace(settings, costs=costs, thresholds=own))
+    assert chosen.test.costs == own.costs.to_dict()
 
 
 def test_the_alert_budget_holds_on_validation(dataset, split, settings):
