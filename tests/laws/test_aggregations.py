@@ -270,6 +270,9 @@ def test_sums_are_exact_beyond_what_a_float_holds():
         ("share", (), 0, math.nan),
         ("share", (1, 1), 0, 1),
         ("burst", (), 0, 1),
+        ("peak", (), 0, math.nan),
+        ("peak", (0,), 0, math.nan),
+        ("peak", (2, 4), 0, 4 / 3),
     ],
 )
 def test_results_are_as_documented(name, values, present, expected):

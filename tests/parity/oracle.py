@@ -189,6 +189,13 @@ def variance(reading: Reading) -> Fraction:
     return Fraction(squares, len(reading.cell(reading.count))) - mean(reading) ** 2
 
 
+def peak(reading: Reading) -> float:
+    short, long = reading.feature.window, reading.feature.baseline
+    amounts = [seen.fields[reading.feature.field] for seen in reading.cell("sum", long)]
+    late = [min(seen.fields[reading.feature.field], MAX_CAP) for seen in reading.cell("max", short)]
+    return max(late) / Fraction(sum(amounts), len(amounts)) if late and sum(amounts) > 0 else math.nan
+
+
 def std(reading: Reading) -> float:
     return math.sqrt(max(variance(reading), 0)) if len(reading.cell(reading.count)) > 1 else math.nan
 
@@ -272,6 +279,7 @@ def _kilometres(one: tuple[float, float], other: tuple[float, float]) -> float:
 
 AGGREGATIONS: dict[str, tuple[Callable[[Reading], float], tuple[str, ...]]] = {
     "burst": (burst, ("count", "baseline count")),
+    "peak": (peak, ("max", "baseline count", "baseline sum")),
     "count": (count, ("count",)),
     "count_of": (count_of, ("count of field",)),
     "refund_count": (refund_count, ("refunds",)),
@@ -462,9 +470,9 @@ Ring = tuple[str, str, str | None, int]
 
 
 def _ring(feature: Feature, cell: str, window: Window) -> Ring:
+    cell = cell.removeprefix("baseline ")
     if cell == "mean count":
         cell = "count of field" if (feature.field or "").startswith("extra_") else "count"
-    cell = "count" if cell == "baseline count" else cell
     return feature.entity, cell, None if cell in FIELDLESS else feature.field, window.tile_ms
 
 
@@ -475,7 +483,7 @@ def _ring_lengths(catalogue: Catalogue) -> dict[Ring, int]:
     lengths: dict[Ring, int] = {}
     for feature in features:
         for cell in AGGREGATIONS[feature.aggregation][1]:
-            window = feature.baseline if cell == "baseline count" else feature.window
+            window = feature.baseline if cell.startswith("baseline ") else feature.window
             ring = _ring(feature, cell, window)
             lengths[ring] = max(lengths.get(ring, 0), window.tiles)
     return lengths

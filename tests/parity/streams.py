@@ -234,7 +234,7 @@ def _label(transaction: dict[str, object], at: int, is_fraud: bool) -> dict[str,
 
 FIELDS = {
     **dict.fromkeys(("sum", "mean", "ratio_to_mean", "zscore", "std"), ("amount", "extra_tip")),
-    "max": ("amount",),
+    **dict.fromkeys(("max", "peak"), ("amount",)),
     **dict.fromkeys(("distinct", "distinct_few"), ("category", "country", "hour")),
     "first_time_of": ("category", "country", "hour"),
     **dict.fromkeys(("count_of", "share"), ("declined", "small", "round", "anomaly", "category", "extra_tip")),

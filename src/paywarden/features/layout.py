@@ -232,7 +232,7 @@ def _slots(wanted: list[tuple[Ring, Window]], slots: Slots) -> list[int]:
 
 def _reads(feature: Feature, slots: Slots, fields: tuple[str, ...]) -> list[int]:
     chosen = [*_slots(reads(feature), slots), 0, 0, 0][:3]
-    if feature.window and feature.baseline:
+    if feature.computation.reads == Result.BURST and feature.window and feature.baseline:
         chosen[2] = round(feature.baseline.duration_ms / feature.window.duration_ms)
     return [*chosen, fields.index(feature.field or "amount")]
 

@@ -29,17 +29,18 @@ class Result(IntEnum):
     STD = 9
     SHARE = 10
     BURST = 11
-    FIRST_TIME = 12
-    FIRST_TIME_OF = 13
-    SECONDS_SINCE_LAST = 14
-    SECONDS_SINCE_FRAUD = 15
-    FRAUD_RUN_SECONDS = 16
-    SPEED_KMH = 17
+    PEAK = 12
+    FIRST_TIME = 13
+    FIRST_TIME_OF = 14
+    SECONDS_SINCE_LAST = 15
+    SECONDS_SINCE_FRAUD = 16
+    FRAUD_RUN_SECONDS = 17
+    SPEED_KMH = 18
 
 
 RESULTS = len(Result)
 _COUNT, _SUM, _MEAN, _MAX, _RATIO, _ZSCORE, _DISTINCT, _DISTINCT_FEW = (int(result) for result in list(Result)[:8])
-_RATE, _STD, _SHARE, _BURST, _FIRST, _FIRST_OF = (int(result) for result in list(Result)[8:14])
+_RATE, _STD, _SHARE, _BURST, _PEAK, _FIRST, _FIRST_OF = (int(result) for result in list(Result)[8:15])
 FIRST_KNOWN = int(Result.SECONDS_SINCE_LAST)
 KNOWN = RESULTS - FIRST_KNOWN
 """How many results are known from the header."""
@@ -115,6 +116,12 @@ def burst(short: int, long: int, windows: int) -> float:
     return (short + 1.0) / (long / max(windows, 1) + 1.0)
 
 
+@compiled
+def peak(stored: int, count: int, total: int) -> float:
+    """The maximum of a short window, as its cell stores it, ÷ the mean of a long one."""
+    return ratio_to_mean(count, total, stored - 1.0) if stored > 0 else math.nan
+
+
 @inlined
 def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
     result: int, merged: Merged, a: int, b: int, c: int, value: np.int64
@@ -146,6 +153,8 @@ def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
         return share(merged[a], merged[b])
     if result == _BURST:
         return burst(merged[a], merged[b], c)
+    if result == _PEAK:
+        return peak(merged[a], merged[b], merged[c])
     if result == _FIRST:
         return 1.0 if merged[a] == 0 else 0.0
     if result == _FIRST_OF:

@@ -59,6 +59,7 @@ def _of_any_entity(entity: str, schema: EventSchema) -> list[Feature]:
     features += [Feature(entity, "std", "amount", window) for window in (DAY, WEEK, MONTH)]
     features += _against_history(entity)
     features += [Feature(entity, "burst", None, short, long) for short, long in ((HOUR, WEEK), (DAY, MONTH))]
+    features += [Feature(entity, "peak", "amount", window, MONTH) for window in (DAY, WEEK)]
     features += [Feature(entity, "count_of", "anomaly", window) for window in (DAY, WEEK)]
     # Frauds of one card are reported days later, so that a day tells nothing of it and would cost 32 bytes.
     features += _fraud_rates(entity, (WEEK, MONTH) if entity == schema.routing_entity else (DAY, WEEK, MONTH))

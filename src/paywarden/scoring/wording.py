@@ -94,7 +94,7 @@ def _of_entity(feature: Feature, entity: str) -> ReasonTemplate:
     return ReasonTemplate(f"{entity}_{code}".upper(), text, absent or f"the first known payment of the {entity}", zero)
 
 
-def _story(feature: Feature, entity: str) -> tuple[str, str, str | None, str | None]:  # noqa: PLR0911 (one a story)
+def _story(feature: Feature, entity: str) -> tuple[str, str, str | None, str | None]:  # noqa: C901, PLR0911, PLR0912 (one a story)
     """Code, words, and the words where the feature is absent and where it is 0."""
     window = f"in {feature.window.name}" if feature.window else ""
     if feature.field and feature.field.startswith("extra_"):
@@ -110,6 +110,9 @@ def _story(feature: Feature, entity: str) -> tuple[str, str, str | None, str | N
             return "amounts", _AMOUNTS[feature.aggregation].format(entity=entity, window=window), None, None
         case "ratio_to_mean":
             return "unusual_amount", f"{{value:.1f}} times the usual amount of the {entity}", None, None
+        case "peak":
+            text = f"the largest amount of the {entity} {window} was {{value:.1f}} times its usual one"
+            return "unusual_amounts_of_late", text, f"no payment of the {entity} {window}", None
         case "zscore":
             text = f"{{value:.1f}} standard deviations from the usual amount of the {entity}"
             return "unusual_amount", text, f"no history of amounts of the {entity} to compare with", None
