@@ -30,7 +30,20 @@ SOURCES = _digest_of_sources()
 
 def compiled(function: Function) -> Function:
     """The function compiled at its first call, from the cache where no source of the engine has changed since."""
-    dispatcher: Any = numba.njit(cache=True)(function)
+    return _compiled(function)
+
+
+def uncounted(function: Function) -> Function:
+    """The same without counting references to arrays: it may slice arrays, but neither make nor return one.
+
+    A count is an atomic operation, and numba counts at many a slice of an array and wherever one is passed on.
+    """
+    return _compiled(function, _nrt=False)  # private: numba documents no such option, a test sees if it stops working
+
+
+def _compiled(function: Function, **options: bool) -> Function:
+    njit: Any = numba.njit  # whose types know no private option
+    dispatcher: Any = njit(cache=True, **options)(function)
     if dispatcher is not function:  # as it is under NUMBA_DISABLE_JIT
         # Private, for numba offers no other way to say what a function depends on; a test sees it if it stops working.
         dispatcher._cache._cache_file._source_stamp = SOURCES  # noqa: SLF001

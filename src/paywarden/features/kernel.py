@@ -28,7 +28,7 @@ from paywarden.features.cells import (
     sum_squares,
     sum_wide,
 )
-from paywarden.features.compiled import compiled, inlined
+from paywarden.features.compiled import compiled, inlined, uncounted
 from paywarden.features.layout import Tables
 from paywarden.features.needs import ANOMALY_ABOVE
 from paywarden.features.places import kilometres_between
@@ -235,8 +235,8 @@ def _observe_event(
                 add_cell(kind, record, narrow, blocks[b, _OFFSET] + slot * step, values[event, column])
 
 
-@compiled
-def fold_events(
+@uncounted
+def _fold(
     order: NDArray[np.int64],
     states: NDArray[np.int64],
     halves: NDArray[np.uint32],
@@ -248,28 +248,17 @@ def fold_events(
     present: NDArray[np.bool_],
     places: NDArray[np.int64],
     ttl_ms: int,
-    merged_words: int,
     tables: Tables,
     out: NDArray[np.float32],
     first: int,
+    merged: Wide,
+    tiles_of: Wide,
+    known: NDArray[np.float64],
 ) -> None:
-    """Read every event, in order, before it is observed; ``states`` and ``out`` change in place.
-
-    ``order`` int64 ``[n]`` lists the events; ``record_of`` int64 ``[n]`` is the row in ``states`` (-1 where the event
-    does not name the entity), ``halves`` the same memory; ``scored`` events are read, those with a ``source`` are
-    observed; ``values`` int64 ``[n, v]`` and ``present`` are what cells are made of. The record's features stand in
-    ``out`` float32 ``[m, f]`` from column ``first`` on, those known before to the left. What is not read is NaN; the
-    rows from ``m`` on (labels) have none.
-
-    Everything it calls is compiled into it: a call that passes arrays costs atomic counts of references, which took
-    most of the time before.
-    """
+    """The loop of :func:`fold_events`, with scratch: merged cells, located groups, what the header tells."""
     features = tables.features.shape[0]
     flags = tables.flags
     newcomer, told_by, anomaly = flags[_NEWCOMER], flags[_TOLD_BY], flags[_ANOMALY]
-    merged = np.zeros(merged_words, dtype=np.int64)
-    tiles_of = np.zeros((tables.groups.shape[0], 4), dtype=np.int64)
-    known = np.full(KNOWN, math.nan)
     for i in order:
         if record_of[i] < 0 or not scored[i]:
             if i < out.shape[0]:
@@ -302,3 +291,56 @@ def fold_events(
             if idle or not scored[i]:
                 _locate(record, as_of[i], tables.groups, tables.inverses, tiles_of)
             _observe_event(record, narrow, source_of[i], as_of[i], values, present, i, places[i], tables, tiles_of)
+
+
+@compiled
+def fold_events(
+    order: NDArray[np.int64],
+    states: NDArray[np.int64],
+    halves: NDArray[np.uint32],
+    record_of: NDArray[np.int64],
+    scored: NDArray[np.bool_],
+    source_of: NDArray[np.int8],
+    as_of: NDArray[np.int64],
+    values: NDArray[np.int64],
+    present: NDArray[np.bool_],
+    places: NDArray[np.int64],
+    ttl_ms: int,
+    merged_words: int,
+    tables: Tables,
+    out: NDArray[np.float32],
+    first: int,
+) -> None:
+    """Read every event, in order, before it is observed; ``states`` and ``out`` change in place.
+
+    ``order`` int64 ``[n]`` lists the events; ``record_of`` int64 ``[n]`` is the row in ``states`` (-1 where the event
+    does not name the entity), ``halves`` the same memory; ``scored`` events are read, those with a ``source`` are
+    observed; ``values`` int64 ``[n, v]`` and ``present`` are what cells are made of. The record's features stand in
+    ``out`` float32 ``[m, f]`` from column ``first`` on, those known before to the left. What is not read is NaN; the
+    rows from ``m`` on (labels) have none.
+
+    Everything that the loop calls is compiled into it, and it counts no references to arrays: counts are atomic
+    operations, which once took most of the time.
+    """
+    merged = np.zeros(merged_words, dtype=np.int64)
+    tiles_of = np.zeros((tables.groups.shape[0], 4), dtype=np.int64)
+    known = np.full(KNOWN, math.nan)
+    _fold(
+        order,
+        states,
+        halves,
+        record_of,
+        scored,
+        source_of,
+        as_of,
+        values,
+        present,
+        places,
+        ttl_ms,
+        tables,
+        out,
+        first,
+        merged,
+        tiles_of,
+        known,
+    )

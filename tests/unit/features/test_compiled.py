@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import numba
+import numpy as np
 import pytest
 
 from paywarden.features import compiled, kernel
@@ -57,5 +59,25 @@ def test_the_stamp_covers_every_source_of_the_room(monkeypatch, tmp_path):
         source.write_text(text)
 
 
-def test_the_kernel_is_stamped_with_it():
-    assert kernel.fold_events._cache._cache_file._source_stamp == compiled.SOURCES
+@pytest.mark.parametrize("function", [kernel.fold_events, kernel._fold], ids=["whole", "loop"])
+def test_the_kernel_is_stamped_with_it(function):
+    assert function._cache._cache_file._source_stamp == compiled.SOURCES
+
+
+def test_what_is_uncounted_counts_no_references():
+    """Were numba to forget its private option, the values would stay and the speed would go, in silence."""
+
+    def total(rows):
+        found = 0
+        for row in rows:
+            found += row[0]
+        return found
+
+    rows = np.arange(6).reshape(3, 2)
+    for compile_, counts in ((numba.njit, True), (numba.njit(_nrt=False), False)):
+        function = compile_(total)
+        assert function(rows) == 6
+        assert any("NRT_" in code for code in function.inspect_llvm().values()) == counts
+    # What comes from the cache cannot be inspected, so that of these only what they were compiled with is seen.
+    assert compiled.uncounted(total)(rows) == 6
+    assert kernel._fold.targetoptions["_nrt"] is False
