@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,9 @@ from paywarden.evaluation.labels import Verdicts, fraud_known_at, verdicts_at
 from paywarden.evaluation.maturity import LabelMaturity, MaturityCounts, count_maturity, label_maturity
 from paywarden.evaluation.segments import segments_of
 from paywarden.evaluation.splits import Window
+
+_KEPT_VERDICTS: Final = 4
+"""A run asks again and again what was known at its three cut-offs; each answer takes some twelve bytes a row."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +47,22 @@ class Dataset:
     as_of: int
     label_delay_ms: int
     segments: Mapping[str, NDArray[np.object_]] = field(default_factory=dict, repr=False)
+    _judged: dict[int, Verdicts] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.features)
 
     def verdicts_at(self, as_of: int) -> Verdicts:
         """What was known of every transaction at `as_of` (epoch ms); labels received later have no influence."""
-        return verdicts_at(
-            self.transaction_ids, self.occurred_at, self.labels, as_of, self.label_delay_ms, self.censored
-        )
+        if as_of not in self._judged:
+            if len(self._judged) == _KEPT_VERDICTS:
+                self._judged.pop(next(iter(self._judged)))
+            self._judged[as_of] = verdicts_at(
+                self.transaction_ids, self.occurred_at, self.labels, as_of, self.label_delay_ms, self.censored
+            )
+        return self._judged[as_of]
 
-    @cached_property
+    @property
     def verdicts(self) -> Verdicts:
         """What is known at the data set's own `as_of`."""
         return self.verdicts_at(self.as_of)
