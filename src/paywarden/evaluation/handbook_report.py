@@ -131,7 +131,8 @@ def _draw_bars(path: Path, report: HandbookReport) -> None:
         axes.axhline(published, color="black", linestyle="--", label="published XGBoost")
         axes.set_xticks(np.arange(len(report.figures)) + (len(strategies) - 1) * width / 2, list(report.figures))
         axes.set(title=f"{words}: mean ± sd of four weeks", ylim=(0, published * 1.5))
-        axes.legend(loc="lower right")
+    # Below the axes: inside it would hide bars.
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(strategies) + 1)
     figure.savefig(path, format="png", dpi=100, metadata={"Software": None})
 
 
