@@ -80,6 +80,12 @@ def bootstrap(figures: Callable[[Draw], NDArray[np.float64]], resamples: Resampl
     return {scheme: np.stack([figures(draw) for draw in resamples.draws(scheme)]) for scheme in SCHEMES}
 
 
+def defined_draws(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of one figure's draws (float64 [count]) those that are defined; none where more than one in twenty is not."""
+    defined = values[np.isfinite(values)]
+    return defined if len(defined) >= (1.0 - _MOST_UNDEFINED) * len(values) else defined[:0]
+
+
 def interval_of(drawn: Mapping[str, NDArray[np.float64]], level: float, about: float | None = None) -> Interval | None:
     """The hull of the schemes' percentile intervals of one figure's draws (float64 [count] each).
 
@@ -88,8 +94,8 @@ def interval_of(drawn: Mapping[str, NDArray[np.float64]], level: float, about: f
     """
     bounds = []
     for values in drawn.values():
-        defined = values[np.isfinite(values)]
-        if not len(values) or len(defined) < (1.0 - _MOST_UNDEFINED) * len(values):
+        defined = defined_draws(values)
+        if not len(defined):
             return None
         found = np.quantile(defined if about is None else 2.0 * about - defined, [(1 - level) / 2, (1 + level) / 2])
         bounds.append(found)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import pyarrow.compute as pc
@@ -128,7 +128,7 @@ def verdict_on(contest: Contest, registry: Aliases, champion: int | None, settin
         notes = _notes(bundle, split)
     return judge(
         scored,
-        _rows_of(challenger, both),
+        challenger.of(both),
         settings,
         days=split.test.days,
         microseconds_per_row=microseconds_per_row(scorer, dataset.features[rows[:_TIMED_ROWS]], contest.timer),
@@ -172,19 +172,7 @@ def _scored_by_champion(
     both = np.flatnonzero(place >= 0)
     columns = [mine.feature_names.index(name) for name in bundle.feature_names]
     scores = Scorer(bundle).score(np.ascontiguousarray(mine.features[place[both]][:, columns]))
-    return replace(_rows_of(contest.result.test_predictions, both), raw=scores.raw, score=scores.score), both
-
-
-def _rows_of(predictions: Predictions, rows: NDArray[np.int64]) -> Predictions:
-    """The predictions of these rows (int64 [n], indices) only, in every array that they hold."""
-    chosen: dict[str, Any] = {}
-    for field in fields(predictions):
-        value = getattr(predictions, field.name)
-        if isinstance(value, Mapping):
-            chosen[field.name] = {name: labels[rows] for name, labels in value.items()}
-        elif value is not None:
-            chosen[field.name] = value[rows]
-    return replace(predictions, **chosen)
+    return replace(contest.result.test_predictions.of(both), raw=scores.raw, score=scores.score), both
 
 
 def _notes(champion: ModelBundle, split: TimeSplit) -> Sequence[str]:

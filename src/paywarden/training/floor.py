@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from paywarden.evaluation.predictions import Predictions
 from paywarden.training.dataset import Dataset
@@ -29,7 +30,7 @@ def floor_predictions(
     mean, deviation = inputs.mean(axis=0), np.maximum(inputs.std(axis=0), 1e-12)
     fitted = LogisticRegression(max_iter=1000).fit((inputs - mean) / deviation, target)
     raw = fitted.decision_function((_inputs(test.amount, test.occurred_at) - mean) / deviation)
-    return replace(test, raw=raw.astype(np.float64), score=1.0 / (1.0 + np.exp(-raw)))
+    return replace(test, raw=raw.astype(np.float64), score=expit(raw))
 
 
 def _inputs(amount: NDArray[np.int64], occurred_at: NDArray[np.int64]) -> NDArray[np.float64]:

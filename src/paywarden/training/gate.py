@@ -9,7 +9,7 @@ is promoted about as often as the level leaves room for (1 % at 0.99), and less 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from paywarden.errors import ConfigurationError, DataError
 from paywarden.evaluation.bootstrap import Resamples
-from paywarden.evaluation.costs import CostMatrix
+from paywarden.evaluation.costs import CostMatrix, major_units
 from paywarden.evaluation.predictions import Predictions
 from paywarden.training.paired_gain import (
     MEASURES,
@@ -225,7 +225,7 @@ def _gains(
     segments: Mapping[str, NDArray[np.int64]],
     settings: GateSettings,
 ) -> dict[str, Gains]:
-    value = _alert_value(challenger, settings.costs)
+    value = settings.costs.review_gain(challenger.target, challenger.amount)
     both: list[dict[str, Measure]] = [
         {name: measure_of(settings.measure, scored, threshold, value, rows) for name, rows in segments.items()}
         for scored, threshold in zip((champion, challenger), thresholds, strict=True)
@@ -238,12 +238,6 @@ def _gains(
     both[0][_BRIER], both[1][_BRIER] = (Ratio(rows, (score - came) ** 2, one) for score in (rate, challenger.score))
     draws = Resamples(challenger.card, challenger.occurred_at, settings.resamples, settings.seed)
     return paired_gains(both[0], both[1], draws, challenger.weight)
-
-
-def _alert_value(predictions: Predictions, costs: CostMatrix) -> NDArray[np.float64]:
-    """What it is worth to review each row rather than to approve it, in minor units: float64 [N]."""
-    prevented = costs.recovered_share * costs.fraud_loss(predictions.amount)
-    return np.where(predictions.target, prevented, 0.0) - costs.review_cost
 
 
 def _positives(challenger: Predictions, settings: GateSettings) -> Check:
@@ -364,7 +358,6 @@ def _defined(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _amount_of(measure: MeasureName) -> Any:  # noqa: ANN401 -- a formatter
-    if measure == "money_saved":
-        return lambda value: f"{value / 100.0:,.2f}" if math.isfinite(value) else "undefined"
-    return lambda value: f"{value:.4f}" if math.isfinite(value) else "undefined"
+def _amount_of(measure: MeasureName) -> Callable[[float], str]:
+    show = major_units if measure == "money_saved" else "{:.4f}".format
+    return lambda value: show(value) if math.isfinite(value) else "undefined"

@@ -14,11 +14,11 @@ from typing import Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from paywarden.evaluation.bootstrap import SCHEMES, Resamples
+from paywarden.evaluation.bootstrap import SCHEMES, Resamples, defined_draws
 from paywarden.evaluation.predictions import Predictions
+from paywarden.evaluation.ranking import Ranking
 
 MEASURES: Final = ("money_saved", "precision", "f1", "average_precision")
-_LEAST_DEFINED: Final = 0.95
 _CELLS: Final = 500_000  # weights at a time: four megabytes, which stay in the cache
 MeasureName = Literal["money_saved", "precision", "f1", "average_precision"]
 
@@ -56,9 +56,7 @@ class Gains:
         return max((float(np.std(drawn)) for drawn in self._defined() if len(drawn)), default=float("nan"))
 
     def _defined(self) -> list[NDArray[np.float64]]:
-        """By scheme the gains that are defined; none where so many are not that the rest would be the lucky ones."""
-        defined = [drawn[np.isfinite(drawn)] for drawn in self.resampled]
-        return [some if len(some) >= _LEAST_DEFINED * self.resampled.shape[1] else some[:0] for some in defined]
+        return [defined_draws(drawn) for drawn in self.resampled]
 
 
 def threshold_for_alerts(raw: NDArray[np.float64], alerts: int) -> float:
@@ -153,23 +151,15 @@ class Ratio:
 
 
 class _AveragePrecision:
-    """AP by steps, equal scores as one step, sorted once for all weights."""
+    """AP as in reports, sorted once for all weights."""
 
     def __init__(self, target: NDArray[np.bool_], raw: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
-        order = np.argsort(-raw, kind="stable")
-        self._rows = rows[order]
-        self._target = target[order].astype(np.float64)
-        ranked = raw[order]
-        self._ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], len(ranked) > 0))
+        self._rows = rows
+        self._ranking = Ranking(target, raw)
 
     def __call__(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
-        counted = weight[:, self._rows]
-        hits = np.cumsum(counted * self._target, axis=1)[:, self._ends]
-        flagged = np.cumsum(counted, axis=1)[:, self._ends]
-        if not hits.shape[1]:
-            return np.full(len(weight), np.nan)
-        precision = np.divide(hits, flagged, out=np.zeros_like(hits), where=flagged > 0.0)
-        return _divided(np.einsum("bn,bn->b", np.diff(hits, prepend=0.0, axis=1), precision), hits[:, -1])
+        found = [self._ranking.figures(counted, rates=()).average_precision for counted in weight[:, self._rows]]
+        return np.array([np.nan if figure is None else figure for figure in found], dtype=np.float64)
 
 
 def _divided(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -88,7 +88,7 @@ def test_of_two_hundred_equal_models_hardly_any_is_promoted_and_better_ones_are(
 
 def gains_enough(champion, challenger):
     """The gate's check of the gain alone: two hundred whole verdicts take a minute."""
-    value = gate._alert_value(challenger, SETTINGS.costs)
+    value = SETTINGS.costs.review_gain(challenger.target, challenger.amount)
     rows = np.arange(len(challenger))
     both = [
         {"": measure_of("money_saved", some, threshold_for_alerts(some.raw, 90), value, rows)}
