@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from paywarden.adapters.spark.entity_step import engine_of
+from paywarden.adapters.spark.fold import engine_of
 from paywarden.adapters.spark.rows import DEAD, to_events, unpack
 from paywarden.adapters.spark.tally import ALERT, DEAD_LETTER, DECISION, DUPLICATE, LABEL, REPEATED_LABEL
 from paywarden.clock import Clock

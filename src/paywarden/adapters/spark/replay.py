@@ -13,6 +13,7 @@ history that it was given and the frame it gives back, which fitting needs in on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ from pyarrow.parquet import ParquetFile
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from paywarden.adapters.spark.entity_step import engine_of
+from paywarden.adapters.spark.fold import engine_of, fold_step
 from paywarden.adapters.spark.rows import (
     PARCEL_DDL,
     RowSchema,
@@ -39,9 +40,8 @@ from paywarden.adapters.spark.rows import (
 )
 from paywarden.errors import StreamError
 from paywarden.features.catalogue import Catalogue, Step
-from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
-from paywarden.features.events import EventBatch, Inputs, Kind, arrival_order, fold_order, from_tables
+from paywarden.features.events import EventBatch, Inputs, Kind, arrival_order, from_tables
 
 FRAME = pa.schema(
     [("partition", pa.int32()), ("offset", pa.int64()), ("verdict", pa.int8()), ("features", pa.binary())]
@@ -127,31 +127,14 @@ class ReplayStep:
         """The same rows with the features of this step added, packed for the next one."""
         live = from_parcels(batches, RowSchema(self.catalogue.inputs).arrow)
         if live.num_rows:
-            yield from to_parcels(self._fold(live))
+            yield from to_parcels(fold_step(live, self.catalogue, self.step, self.shards, self._from_nothing))
 
-    def _fold(self, live: pa.Table) -> pa.Table:
-        engine, steps = engine_of(self.catalogue), self.catalogue.steps
-        events = to_events(live, self.catalogue.inputs)
-        order = fold_order(events, live["partition"].to_numpy(), live["offset"].to_numpy())
-        verdicts = live["verdict"].to_numpy()
-        if self.step == steps[0]:
-            keys = engine.keys(ROUTING, events)
-            verdicts = engine.judge(events, order, _empty(engine, ROUTING, len(keys.unique)), keys.record_of)
-        before = unpack(live["features"], live.num_rows)
-        vectors = np.empty((live.num_rows, engine.width), dtype=np.float32)
-        vectors[:, : before.shape[1]] = before
-        for record in self.step.records:
-            keys = engine.keys(record, events)
-            states = _empty(engine, record, len(keys.unique))
-            engine.fold(record, events, order, verdicts, states, keys.record_of, vectors)
-        known = before.shape[1] + sum(len(self.catalogue.of(record)) for record in self.step.records)
-        following = steps[min(steps.index(self.step) + 1, len(steps) - 1)].entity
-        tokens = events.tokens[following] if following else events.routing_key
-        columns = {name: one_array(live[name]) for name in live.schema.names}
-        columns["features"] = pack(vectors[:, :known])
-        columns["verdict"] = pa.array(verdicts)
-        columns["shard"] = shard_column(tokens, events.routing_key, self.shards)
-        return RowSchema(self.catalogue.inputs).table(live.num_rows, columns)
+    @contextmanager
+    def _from_nothing(self, record: str, events: EventBatch) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Empty states of the keys that the events name, which nobody needs afterwards."""
+        engine = engine_of(self.catalogue)
+        keys = engine.keys(record, events)
+        yield np.zeros((len(keys.unique), engine.words(record)), dtype=np.int64), keys.record_of
 
 
 @dataclass(frozen=True)
@@ -213,10 +196,6 @@ def _completed(folded: NDArray[np.float32], rows: pa.Table, engine: Engine) -> N
     vectors[:, : folded.shape[1]] = folded
     engine.request(to_events(rows, engine.catalogue.inputs), vectors)
     return vectors
-
-
-def _empty(engine: Engine, record: str, keys: int) -> NDArray[np.int64]:
-    return np.zeros((keys, engine.words(record)), dtype=np.int64)
 
 
 def _rows(events: EventBatch, coordinates: Mapping[str, pa.Array], schema: RowSchema, shards: int) -> pa.Table:
