@@ -19,9 +19,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from paywarden.evaluation.splits import DAY_MS
+
 SCHEMES: Final = ("cards", "days")
 RESAMPLES: Final = 500
-_DAY_MS: Final = 86_400_000
 _MOST_UNDEFINED: Final = 0.05  # of the draws: an interval of the rest would be one of the lucky ones
 
 
@@ -68,7 +69,7 @@ class Resamples:
             alone = np.arange(len(self.card)) + self.card.max(initial=0) + 1
             place = np.unique(np.where(self.card < 0, alone, self.card), return_inverse=True)[1]
         else:
-            place = np.unique(self.occurred_at // _DAY_MS, return_inverse=True)[1]
+            place = np.unique(self.occurred_at // DAY_MS, return_inverse=True)[1]
         clusters = int(place.max(initial=-1)) + 1
         for _ in range(self.count):
             drawn = np.bincount(random.integers(0, clusters, clusters), minlength=clusters) if clusters else once

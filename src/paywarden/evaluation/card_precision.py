@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-_DAY_MS: Final = 86_400_000
+from paywarden.evaluation.splits import DAY_MS
 
 
 def card_precision(
@@ -38,7 +36,7 @@ class RankedCards:
         occurred_at: NDArray[np.int64],
     ) -> None:
         has_card = np.flatnonzero(card >= 0)
-        card, day, score = card[has_card], occurred_at[has_card] // _DAY_MS, score[has_card]
+        card, day, score = card[has_card], occurred_at[has_card] // DAY_MS, score[has_card]
         order = np.lexsort((-score, card, day))
         starts = np.flatnonzero((np.diff(card[order], prepend=-1) != 0) | (np.diff(day[order], prepend=-1) != 0))
         compromised = np.logical_or.reduceat(target[has_card][order], starts) if len(starts) else np.zeros(0, bool)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from paywarden.evaluation.costs import CostMatrix
 from paywarden.evaluation.measures import calibration_bins
 from paywarden.evaluation.predictions import Predictions
+from paywarden.evaluation.splits import DAY_MS
 
 POINTS: Final = 500
 """The most points of a curve: more look the same, and weigh megabytes."""
-_DAY_MS: Final = 86_400_000
 
 
 def threshold_curve(predictions: Predictions, costs: CostMatrix) -> dict[str, NDArray[np.float64]]:
@@ -32,7 +32,7 @@ def threshold_curve(predictions: Predictions, costs: CostMatrix) -> dict[str, ND
         ends = ends[np.append(place, len(ends) - 1) if place[-1] != len(ends) - 1 else place]
     alerts, hits = np.cumsum(weight)[ends], np.cumsum(weight * target)[ends]
     frauds = float((weight * target).sum())
-    days = max(len(np.unique(predictions.occurred_at // _DAY_MS)), 1)
+    days = max(len(np.unique(predictions.occurred_at // DAY_MS)), 1)
     gain = costs.review_gain(target, predictions.amount[order]) * weight
     return {
         "threshold": raw[ends],

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.evaluation.splits import DAY_MS
+
 NEVER: Final = np.iinfo(np.int64).max
 """The arrival time of a label that has not arrived."""
-_DAY_MS: Final = 86_400_000
 _WEIGHT: Final = {"analyst": 3, "issuer_report": 2, "chargeback": 1}
 
 
@@ -117,5 +118,5 @@ def known_compromised(
     earliest = np.full(int(card.max(initial=-1)) + 2, NEVER, dtype=np.int64)  # the last entry is for "no card"
     counted = (card >= 0) & (occurred_at >= since)
     np.minimum.at(earliest, card[counted], known_at[counted])
-    day_began_at = occurred_at // _DAY_MS * _DAY_MS
+    day_began_at = occurred_at // DAY_MS * DAY_MS
     return (card >= 0) & (earliest[card] < day_began_at)

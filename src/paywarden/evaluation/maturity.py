@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from paywarden.evaluation.labels import Verdicts, verdicts_at
 from paywarden.evaluation.predictions import Predictions
+from paywarden.evaluation.splits import DAY_MS
 
 ALL_SOURCES: Final = "all"
 """Stands for the first fraud label of a transaction, whichever source it has."""
 _FEWEST: Final = 20  # a tail of the distribution estimated on fewer labels is noise
 _QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
-_DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class DelayDistribution:
     def to_dict(self) -> dict[str, Any]:
         """Quantiles in days, as a JSON document."""
         found = {f"p{round(share * 100)}_days": self.quantile(share) for share in _QUANTILES}
-        return {"labels": self.labels, **{name: None if ms is None else ms / _DAY_MS for name, ms in found.items()}}
+        return {"labels": self.labels, **{name: None if ms is None else ms / DAY_MS for name, ms in found.items()}}
 
 
 def delay_distribution(delay_ms: NDArray[np.int64], age_ms: NDArray[np.int64]) -> DelayDistribution:
@@ -117,8 +117,8 @@ class LabelMaturity:
             "as_of": self.as_of,
             "counts": asdict(self.counts),
             "delays": {source: found.to_dict() for source, found in sorted(self.delays.items())},
-            "label_delay_days": self.label_delay_ms / _DAY_MS,
-            "suggested_label_delay_days": None if suggested is None else suggested / _DAY_MS,
+            "label_delay_days": self.label_delay_ms / DAY_MS,
+            "suggested_label_delay_days": None if suggested is None else suggested / DAY_MS,
         }
 
     def sentences(self) -> list[str]:
@@ -130,7 +130,7 @@ class LabelMaturity:
             by_delay = first.share_arrived_by(self.label_delay_ms)
             said.append(
                 f"of the frauds that will be reported {by_delay:.0%} are after the label delay of "
-                f"{self.label_delay_ms / _DAY_MS:.3g} days; 95% after {suggested / _DAY_MS:.3g} days"
+                f"{self.label_delay_ms / DAY_MS:.3g} days; 95% after {suggested / DAY_MS:.3g} days"
             )
         return said
 

@@ -13,6 +13,7 @@ from paywarden.evaluation.card_precision import RankedCards
 from paywarden.evaluation.costs import CostMatrix, gains
 from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.ranking import FALSE_POSITIVE_RATES, Ranking
+from paywarden.evaluation.splits import DAY_MS
 
 MEASURES: Final = (
     "average_precision",
@@ -33,7 +34,6 @@ MEASURES: Final = (
     "money_saved",
 )
 """The figures of :class:`Measures`, in their order."""
-_DAY_MS: Final = 86_400_000
 _CALIBRATION_BINS: Final = 20
 
 
@@ -60,7 +60,7 @@ class Measures:
             if cards_a_day is None
             else RankedCards(target, predictions.raw, predictions.card, predictions.occurred_at)
         )
-        self._days = len(np.unique(predictions.occurred_at // _DAY_MS))
+        self._days = len(np.unique(predictions.occurred_at // DAY_MS))
         self._own_weight = predictions.weight
         self._bins = calibration_bins(predictions.score)
         self._gap = predictions.score - target

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.evaluation.splits import DAY_MS
+
 NEW_CARD_DAYS: Final = 30
 AMOUNT_EDGES: Final = (1_000, 5_000, 10_000, 50_000, 100_000)
 """Where amount bands begin, in minor units of the base currency; each band holds its lower edge."""
 LARGEST_CATEGORIES: Final = 10
-_DAY_MS: Final = 86_400_000
 _ABSENT: Final = "none"
 
 
@@ -59,7 +60,7 @@ def card_ages(card: NDArray[np.int64], occurred_at: NDArray[np.int64]) -> NDArra
     "new" if its first payment in the data is less than 30 days ago or this one; "known" if it is older; "unclear" in
     the first 30 days of the data, where every card would look new; "none" for no card.
     """
-    month = NEW_CARD_DAYS * _DAY_MS
+    month = NEW_CARD_DAYS * DAY_MS
     first = np.full(int(card.max(initial=-1)) + 2, np.iinfo(np.int64).max, dtype=np.int64)  # the last is "no card"
     np.minimum.at(first, card, occurred_at)
     age = np.where(occurred_at - first[card] < month, "new", "known").astype(object)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from paywarden.evaluation.predictions import Predictions
+from paywarden.evaluation.splits import DAY_MS
 from paywarden.training.dataset import Dataset
 
-_DAY_MS: Final = 86_400_000
 _DAYS_A_WEEK: Final = 7
 
 
@@ -34,8 +34,8 @@ def floor_predictions(
 
 
 def _inputs(amount: NDArray[np.int64], occurred_at: NDArray[np.int64]) -> NDArray[np.float64]:
-    angle = 2.0 * np.pi * (occurred_at % _DAY_MS) / _DAY_MS
-    weekday = occurred_at // _DAY_MS % _DAYS_A_WEEK
+    angle = 2.0 * np.pi * (occurred_at % DAY_MS) / DAY_MS
+    weekday = occurred_at // DAY_MS % _DAYS_A_WEEK
     days = [weekday == day for day in range(1, _DAYS_A_WEEK)]
     columns = [amount, np.log1p(np.abs(amount)), np.sin(angle), np.cos(angle), *days]
     return np.column_stack(columns).astype(np.float64)

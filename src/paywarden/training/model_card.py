@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from paywarden.evaluation.splits import DAY_MS
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.training.gate import GateVerdict
 
@@ -90,7 +91,7 @@ def _windows(training: Mapping[str, Any]) -> list[str]:
     for name in [name for name in _WINDOWS if name in split]:
         start, end = (_at(bound) for bound in split[name])
         lines += [f"| {name} | {start} | {end} | {rows.get(name, 0):,} | {frauds.get(name, 0):,} |"]
-    return [*lines, "", f"Label delay: {split.get('label_delay_ms', 0) / 86_400_000:g} days."]
+    return [*lines, "", f"Label delay: {split.get('label_delay_ms', 0) / DAY_MS:g} days."]
 
 
 def _figures(metrics: Mapping[str, Any]) -> list[str]:
