@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from paywarden.scoring.boosters.catboost import CatBoostBooster, rows_for_catboost
 from paywarden.training.boosters.booster_trainer import Examples, Fitted, OnRound, Range
-from paywarden.training.boosters.hyperparameters import changed, no_gpu, require_device
+from paywarden.training.boosters.hyperparameters import Hyperparameters, no_gpu, require_device
 from paywarden.training.boosters.stopping import ValidationCurve
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _PROVENANCE: Final = ("model_guid", "output_options", "params", "train_finish_ti
 
 
 @dataclass(frozen=True)
-class CatBoostTrainer:
+class CatBoostTrainer(Hyperparameters):
     """CatBoost's hyperparameters, with defaults for one fraud in a hundred to a thousand.
 
     `boost_from_average` is off, as XGBoost's trainer says why. `threads` is fixed here, not taken from the machine.
@@ -65,10 +65,6 @@ class CatBoostTrainer:
         model.shrink(ntree_end=curve.rounds)
         return Fitted(CatBoostBooster(_bytes(model), self.threads), curve.rounds, tuple(curve.average_precision))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Kind and hyperparameters as a JSON document."""
-        return {"kind": self.kind, **asdict(self)}
-
     def search_space(self) -> Mapping[str, Range]:
         """What moves the result most, by name."""
         return {
@@ -78,10 +74,6 @@ class CatBoostTrainer:
             "random_strength": Range(0.1, 10.0, log=True),
             "rsm": Range(0.3, 1.0),
         }
-
-    def with_parameters(self, **hyperparameters: float | str) -> CatBoostTrainer:
-        """The same with other values. Raises ConfigurationError for an unknown name or a value of the wrong type."""
-        return changed(self, hyperparameters)
 
     def _parameters(self, seed: int) -> dict[str, Any]:
         hyperparameters = asdict(self)

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import Field, fields, replace
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, Final, TypeVar
+
+from typing_extensions import Self
 
 from paywarden.errors import ConfigurationError
 
 DEVICES: Final = ("cpu", "cuda")
 
 
-class Hyperparameters(Protocol):
+T = TypeVar("T", bound="Hyperparameters")
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
     """A frozen dataclass of numbers and words, with the kind of booster that they belong to."""
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    kind: ClassVar[str]
 
-    @property
-    def kind(self) -> str:
-        """The kind of booster."""
-        ...
+    def to_dict(self) -> dict[str, Any]:
+        """Kind and hyperparameters as a JSON document."""
+        return {"kind": self.kind, **asdict(self)}
 
+    def with_parameters(self, **hyperparameters: float | str) -> Self:
+        """The same with other values.
 
-T = TypeVar("T", bound=Hyperparameters)
-
-
-def changed(trainer: T, hyperparameters: Mapping[str, float | str]) -> T:
-    """The trainer with these hyperparameters set.
-
-    Raises ConfigurationError for an unknown name, or a value that is no number, no integer or no text where one is due.
-    """
-    known = {field.name for field in fields(trainer)}
-    unknown = sorted(set(hyperparameters) - known)
-    if unknown:
-        raise ConfigurationError(
-            f"The booster {trainer.kind} has no hyperparameter {', '.join(unknown)}; it has {', '.join(sorted(known))}."
-        )
-    values = {name: _of_type(name, value, type(getattr(trainer, name))) for name, value in hyperparameters.items()}
-    return replace(trainer, **values)
+        Raises ConfigurationError for an unknown name, or a value that is no number, no integer or no text where one is
+        due.
+        """
+        known = {field.name for field in fields(self)}
+        unknown = sorted(set(hyperparameters) - known)
+        if unknown:
+            raise ConfigurationError(
+                f"The booster {self.kind} has no hyperparameter {', '.join(unknown)}; it has "
+                f"{', '.join(sorted(known))}."
+            )
+        values = {name: _of_type(name, value, type(getattr(self, name))) for name, value in hyperparameters.items()}
+        return replace(self, **values)
 
 
 def require_device(trainer_kind: str, device: str) -> None:

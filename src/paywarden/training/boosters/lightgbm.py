@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from paywarden.scoring.boosters.lightgbm import LightGBMBooster
 from paywarden.training.boosters.booster_trainer import Examples, Fitted, OnRound, Range
-from paywarden.training.boosters.hyperparameters import changed, no_gpu, require_device
+from paywarden.training.boosters.hyperparameters import Hyperparameters, no_gpu, require_device
 from paywarden.training.boosters.stopping import ValidationCurve
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LightGBMTrainer:
+class LightGBMTrainer(Hyperparameters):
     """LightGBM's hyperparameters, with defaults for one fraud in a hundred to a thousand.
 
     `boost_from_average` is off and `max_bin` 1023 for the reasons that XGBoost's trainer gives: leaves in which fraud
@@ -71,10 +71,6 @@ class LightGBMTrainer:
         own = LightGBMBooster(text.encode("ascii"), self.threads)
         return Fitted(own, curve.rounds, tuple(curve.average_precision))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Kind and hyperparameters as a JSON document."""
-        return {"kind": self.kind, **asdict(self)}
-
     def search_space(self) -> Mapping[str, Range]:
         """What moves the result most, by name."""
         return {
@@ -85,10 +81,6 @@ class LightGBMTrainer:
             "bagging_fraction": Range(0.5, 1.0),
             "feature_fraction": Range(0.3, 1.0),
         }
-
-    def with_parameters(self, **hyperparameters: float | str) -> LightGBMTrainer:
-        """The same with other values. Raises ConfigurationError for an unknown name or a value of the wrong type."""
-        return changed(self, hyperparameters)
 
     def _rows(
         self, examples: Examples, parameters: dict[str, Any], reference: lightgbm.Dataset | None = None

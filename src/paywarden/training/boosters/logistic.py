@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from paywarden.errors import ConfigurationError
 from paywarden.scoring.boosters.logistic import LogisticBooster, standardised
 from paywarden.training.boosters.booster_trainer import Examples, Fitted, OnRound, Range
-from paywarden.training.boosters.hyperparameters import changed
+from paywarden.training.boosters.hyperparameters import Hyperparameters
 from paywarden.training.boosters.stopping import ValidationCurve
 
 
 @dataclass(frozen=True)
-class LogisticTrainer:
+class LogisticTrainer(Hyperparameters):
     """Logistic regression with an L2 penalty of 1 / `inverse_penalty`, on standardised columns.
 
     Absent values are imputed by the training median; classes keep their frequencies, so its probabilities are honest.
@@ -74,14 +74,6 @@ class LogisticTrainer:
         curve.ends_with(booster.predict_margin(validation.features))
         return Fitted(booster, 1, tuple(curve.average_precision))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Kind and hyperparameters as a JSON document."""
-        return {"kind": self.kind, **asdict(self)}
-
     def search_space(self) -> Mapping[str, Range]:
         """The penalty, by name."""
         return {"inverse_penalty": Range(1e-4, 1e2, log=True)}
-
-    def with_parameters(self, **hyperparameters: float | str) -> LogisticTrainer:
-        """The same with other values. Raises ConfigurationError for an unknown name or a value of the wrong type."""
-        return changed(self, hyperparameters)

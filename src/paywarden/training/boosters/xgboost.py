@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from paywarden.errors import ConfigurationError
 from paywarden.scoring.boosters.xgboost import XGBoostBooster
 from paywarden.training.boosters.booster_trainer import Examples, Fitted, OnRound, Range
-from paywarden.training.boosters.hyperparameters import changed, no_gpu, require_device
+from paywarden.training.boosters.hyperparameters import Hyperparameters, no_gpu, require_device
 from paywarden.training.boosters.stopping import ValidationCurve
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class XGBoostTrainer:
+class XGBoostTrainer(Hyperparameters):
     """XGBoost's hyperparameters, with defaults for one fraud in a hundred to a thousand.
 
     `base_score` is 0.5 on purpose: started from the estimated fraud rate, every row's hessian is so small that
@@ -79,10 +79,6 @@ class XGBoostTrainer:
         own = XGBoostBooster(booster[: curve.rounds], self.threads)
         return Fitted(own, curve.rounds, tuple(curve.average_precision))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Kind and hyperparameters as a JSON document."""
-        return {"kind": self.kind, **asdict(self)}
-
     def search_space(self) -> Mapping[str, Range]:
         """What moves the result most, by name."""
         return {
@@ -93,10 +89,6 @@ class XGBoostTrainer:
             "subsample": Range(0.5, 1.0),
             "colsample_bytree": Range(0.3, 1.0),
         }
-
-    def with_parameters(self, **hyperparameters: float | str) -> XGBoostTrainer:
-        """The same with other values. Raises ConfigurationError for an unknown name or a value of the wrong type."""
-        return changed(self, hyperparameters)
 
     def _matrix(self, examples: Examples) -> xgboost.DMatrix:
         import xgboost  # noqa: PLC0415 -- as above
