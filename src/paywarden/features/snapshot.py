@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,14 +75,15 @@ def continue_replay(
     """
     events = from_tables(transactions, labels, catalogue.inputs)
     work = _Work(Engine(catalogue), events, arrival_order(events), transactions.num_rows)
-    known = work.covered_by(snapshot, recipe_of(catalogue))
+    recipe = recipe_of(catalogue)
+    known = work.covered_by(snapshot, recipe)
     if known and snapshot is not None:
         work.take_over(snapshot)
     received = events.received_at[work.order]
     last = int(received[-1]) if len(received) else 0
     closed = max(known, int(np.searchsorted(received, last - open_ms, side="right")))
     work.fold(known, closed)
-    following = work.snapshot(recipe_of(catalogue), closed)
+    following = work.snapshot(recipe, closed)
     work.fold(closed, len(events))
     return ContinuedReplay(work.replay(), known, following)
 
@@ -161,8 +163,16 @@ class _Work:
         )
 
     def _content(self, count: int) -> str:
-        """SHA-256 over all that the engine reads of the first events in order; texts count by their XXH64."""
-        events, rows = self.events, self.order[:count]
+        """SHA-256 over all that the engine reads of the first events in order."""
+        rows, digest = self.order[:count], hashlib.sha256(f"{count}".encode())
+        for column in self._read:
+            digest.update(np.ascontiguousarray(column[rows]).data)
+        return digest.hexdigest()
+
+    @cached_property
+    def _read(self) -> list[NDArray[Any]]:
+        """All that the engine reads of the events, column by column; texts count by their XXH64."""
+        events = self.events
         columns: list[NDArray[Any]] = [
             events.kind,
             events.occurred_at,
@@ -173,11 +183,7 @@ class _Work:
         ]
         columns += [hash_strings(events.transaction_id), hash_strings(events.routing_key)]
         columns += [hash_strings(tokens) for tokens in events.tokens.values()]
-        columns += [*events.codes.values(), *events.numbers.values()]
-        digest = hashlib.sha256(f"{count}".encode())
-        for column in columns:
-            digest.update(np.ascontiguousarray(column[rows]).data)
-        return digest.hexdigest()
+        return [*columns, *events.codes.values(), *events.numbers.values()]
 
 
 def _take(events: EventBatch, rows: NDArray[np.int64]) -> EventBatch:

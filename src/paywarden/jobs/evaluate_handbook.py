@@ -113,14 +113,15 @@ def evaluate_handbook(
     hyperparameters are equal. Raises DataError where the file is not the handbook's, whole.
     """
     plan = plan or HandbookPlan()
+    tested = {}
     for fold in (*VALIDATION_FOLDS, *TEST_FOLDS):
         rows_of_training(fold, dataset.occurred_at, plan.train_days)
-        rows_of_test(fold, dataset.occurred_at, dataset.card, dataset.target)
+        tested[fold] = rows_of_test(fold, dataset.occurred_at, dataset.card, dataset.target)
     check = None
     if their_features is not None:
         say("checking the evaluation with the handbook's own 15 inputs")
         check = their_figures(dataset, their_features)
-    scores = _Scores(dataset, data_digest, directory / "cells", plan)
+    scores = _Scores(dataset, tested, data_digest, directory / "cells", plan)
     pairs = list(itertools.product(plan.boosters, plan.strategies))
     figures: dict[str, dict[str, list[HandbookFigures]]] = {kind: {} for kind in plan.boosters}
     curve = None
@@ -159,11 +160,9 @@ def _measured(
     scores: _Scores, kind: str, strategy: Strategy
 ) -> tuple[list[HandbookFigures], tuple[NDArray[np.bool_], NDArray[np.float64]]]:
     """The test folds' figures, and outcomes and raw scores of the latest."""
-    dataset = scores.dataset
+    dataset, rows = scores.dataset, scores.tested
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        everything = (*VALIDATION_FOLDS, *TEST_FOLDS)
-        raws = dict(zip(everything, pool.map(lambda fold: scores.of(kind, strategy, fold), everything), strict=True))
-    rows = {fold: rows_of_test(fold, dataset.occurred_at, dataset.card, dataset.target) for fold in raws}
+        raws = dict(zip(rows, pool.map(lambda fold: scores.of(kind, strategy, fold), rows), strict=True))
     calibrator = fit_calibrator(
         "platt",
         np.concatenate([raws[fold] for fold in VALIDATION_FOLDS]),
@@ -179,9 +178,10 @@ def _measured(
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """Raw scores (float64) of a fold's tested rows, from the directory where they were computed before."""
+    """Raw scores (float64) of a fold's `tested` rows (int64), from the directory where they were computed before."""
 
     dataset: Dataset
+    tested: Mapping[HandbookFold, NDArray[np.int64]]
     data_digest: str
     directory: Path
     plan: HandbookPlan
@@ -213,8 +213,7 @@ class _Scores:
         held_out = self._examples(np.flatnonzero(before)) if before.any() else train
         treated = treat(strategy, train, {}, plan.resampling, plan.seed)
         booster = plan.trainer(kind).fit(treated.examples, held_out, plan.seed).booster
-        test = rows_of_test(fold, dataset.occurred_at, dataset.card, dataset.target)
-        return booster.predict_margin(dataset.features[test]) + treated.prior_offset
+        return booster.predict_margin(dataset.features[self.tested[fold]]) + treated.prior_offset
 
     def _examples(self, rows: NDArray[np.int64]) -> Examples:
         return Examples(self.dataset.features[rows], self.dataset.target[rows])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from paywarden.adapters.local.durable import replace_durably, sync_names
 from paywarden.errors import DataError
 from paywarden.features.manifest import BatchManifest
 from paywarden.features.state import BatchTag
@@ -34,13 +34,7 @@ class ManifestFiles:
         """Store a manifest durably."""
         path = self._path(manifest.tag)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        with draft.open("w") as file:
-            file.write(manifest.to_json())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync(path.parent)
+        replace_durably(path, manifest.to_json())
 
     def of_epoch(self, stream_epoch: int) -> list[BatchManifest]:
         """All manifests of an epoch, by batch."""
@@ -65,7 +59,7 @@ class ManifestFiles:
                 self._directory(epoch).mkdir()
             except FileExistsError:
                 continue
-            _sync(self.root)
+            sync_names(self.root)
             return epoch
 
     def _directory(self, stream_epoch: int) -> Path:
@@ -73,12 +67,3 @@ class ManifestFiles:
 
     def _path(self, tag: BatchTag) -> Path:
         return self._directory(tag.stream_epoch) / f"{tag.batch:012d}.json"
-
-
-def _sync(directory: Path) -> None:
-    """Have the names in a directory on disk."""
-    opened = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

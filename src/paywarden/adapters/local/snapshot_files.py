@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from paywarden.adapters.local.durable import replace_durably, sync_names, synced
 from paywarden.errors import DataError
 from paywarden.features.replay import EntityStates
 from paywarden.features.snapshot import Snapshot
@@ -59,7 +59,7 @@ class SnapshotFiles:
                 while directory in before:
                     directory = directory.with_name(f"{directory.name}+")
                 directory.mkdir()
-                _replace(self.root / _CURRENT, json.dumps(_write(directory, snapshot)))
+                replace_durably(self.root / _CURRENT, json.dumps(_write(directory, snapshot)))
                 for path in before:  # what was current, and what a killed run left
                     shutil.rmtree(path)
         except OSError as error:
@@ -83,14 +83,14 @@ def _write(directory: Path, snapshot: Snapshot) -> dict[str, Any]:
     arrays: dict[str, NDArray[Any]] = {"features": snapshot.features, "verdicts": snapshot.verdicts}
     for number, held in enumerate(snapshot.states.values()):
         arrays[f"states-{number}"] = held.states
-        with _synced(directory / f"keys-{number}.arrow") as file:
+        with synced(directory / f"keys-{number}.arrow") as file:
             table = pa.table({"key": held.keys})
             with pa.ipc.new_file(file, table.schema) as writer:
                 writer.write_table(table)
     for name, array in arrays.items():
-        with _synced(directory / f"{name}.npy") as file:
+        with synced(directory / f"{name}.npy") as file:
             np.save(file, array, allow_pickle=False)
-    _sync(directory)
+    sync_names(directory)
     return {
         "format": _FORMAT,
         "directory": directory.name,
@@ -139,28 +139,3 @@ def _sha256(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    """The file holds this text; killed before, it holds what it held."""
-    draft = path.with_suffix(".draft")
-    with _synced(draft) as file:
-        file.write(text.encode())
-    draft.replace(path)
-    _sync(path.parent)
-
-
-@contextmanager
-def _synced(path: Path) -> Iterator[Any]:
-    with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

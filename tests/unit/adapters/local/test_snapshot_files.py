@@ -48,7 +48,7 @@ def test_what_is_saved_is_loaded_and_only_the_last_is_kept(files):
     assert len([path for path in files.root.iterdir() if path.is_dir()]) == 1
 
 
-@pytest.mark.parametrize("step", ["_write", "_replace", "_sha256"])
+@pytest.mark.parametrize("step", ["_write", "replace_durably", "_sha256"])
 def test_a_save_that_is_killed_leaves_the_one_before(files, monkeypatch, step):
     files.save(made(1))
 

@@ -1,0 +1,36 @@
+"""Files that are on disk once a call returns, and appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+def replace_durably(path: Path, text: str) -> None:
+    """The file holds this text, on disk; killed before, it holds what it held."""
+    draft = path.with_suffix(".draft")
+    with synced(draft) as file:
+        file.write(text.encode())
+    draft.replace(path)
+    sync_names(path.parent)
+
+
+@contextmanager
+def synced(path: Path) -> Iterator[IO[bytes]]:
+    """The file, open for writing; on disk when the block ends."""
+    with path.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_names(directory: Path) -> None:
+    """Have the names in a directory on disk."""
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
