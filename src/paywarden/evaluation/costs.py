@@ -70,7 +70,7 @@ def money_saved(
     transaction counts, besides the predictions' own weight.
     """
     gain = gains(predictions, threshold, costs, decline_threshold)
-    counted = gain if predictions.weight is None else gain * predictions.weight
+    counted = gain * predictions.weights
     return float(np.sum(counted if weight is None else counted * weight))
 
 

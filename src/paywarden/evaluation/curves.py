@@ -25,7 +25,7 @@ def threshold_curve(predictions: Predictions, costs: CostMatrix) -> dict[str, ND
     """
     order = np.argsort(-predictions.raw, kind="stable")
     raw, target = predictions.raw[order], predictions.target[order]
-    weight = np.ones(len(raw)) if predictions.weight is None else predictions.weight[order].astype(np.float64)
+    weight = predictions.weights[order]
     ends = np.flatnonzero(np.append(raw[1:] != raw[:-1], True)[: len(raw)])
     if len(ends) > POINTS:
         place = np.unique(np.geomspace(1, len(ends), POINTS).astype(np.int64)) - 1
@@ -48,7 +48,7 @@ def calibration_curve(predictions: Predictions) -> dict[str, NDArray[np.float64]
 
     `rows` is the number of transactions (by weight) and `frauds` that of frauds in each. Empty bins are left out.
     """
-    own = np.ones(len(predictions)) if predictions.weight is None else predictions.weight.astype(np.float64)
+    own = predictions.weights
     place = calibration_bins(predictions.score)
     # The upper half of the last twentieth decides about alerts: it is cut into three bins more.
     if len(predictions):

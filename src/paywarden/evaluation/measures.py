@@ -61,7 +61,7 @@ class Measures:
             else RankedCards(target, predictions.raw, predictions.card, predictions.occurred_at)
         )
         self._days = len(np.unique(predictions.occurred_at // DAY_MS))
-        self._own_weight = predictions.weight
+        self._own_weight = predictions.weights
         self._bins = calibration_bins(predictions.score)
         self._gap = predictions.score - target
         amount = np.where(target, predictions.amount, 0)
@@ -81,9 +81,7 @@ class Measures:
 
     def figures(self, draw: Draw | None = None) -> NDArray[np.float64]:
         """The figures by `MEASURES`, float64, NaN for one that is not defined; of a resample if a draw is given."""
-        weight = np.ones(len(self._gap)) if self._own_weight is None else self._own_weight.astype(np.float64)
-        if draw is not None:
-            weight = weight * draw.weight
+        weight = self._own_weight if draw is None else self._own_weight * draw.weight
         ranking = self._ranking.figures(weight, FALSE_POSITIVE_RATES)
         # A plain loop over rows: a matrix product may add them up in another order with another number of threads.
         rows, frauds, alerts, hits, right, squares, lost, found, money = np.einsum("i,ij->j", weight, self._columns)

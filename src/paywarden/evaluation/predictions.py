@@ -33,6 +33,11 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.target)
 
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """For how many transactions each stands, 1 where nothing else is said: float64 [N]."""
+        return np.ones(len(self)) if self.weight is None else self.weight.astype(np.float64)
+
     def of(self, rows: NDArray[np.int64]) -> Predictions:
         """Only these rows (int64 [n], indices), in this order."""
         arrays = ("target", "raw", "score", "occurred_at", "card", "amount", "pattern")

@@ -237,7 +237,7 @@ def _gains(
     one, rate = np.ones(len(challenger)), np.full(len(challenger), challenger.target.mean())
     both[0][_BRIER], both[1][_BRIER] = (Ratio(rows, (score - came) ** 2, one) for score in (rate, challenger.score))
     draws = Resamples(challenger.card, challenger.occurred_at, settings.resamples, settings.seed)
-    return paired_gains(both[0], both[1], draws, challenger.weight)
+    return paired_gains(both[0], both[1], draws, challenger.weights)
 
 
 def _positives(challenger: Predictions, settings: GateSettings) -> Check:

@@ -99,14 +99,14 @@ def paired_gains(
     champion: Mapping[str, Measure],
     challenger: Mapping[str, Measure],
     resamples: Resamples,
-    weight: NDArray[np.float32] | None = None,
+    own: NDArray[np.float64] | None = None,
 ) -> dict[str, Gains]:
     """The gains of every measure that both name; all come from the same draws.
 
-    `weight` float32 [N] is for how many transactions each row stands; None: for itself.
+    `own` float64 [N] is for how many transactions each row stands; None: for itself.
     """
     names = list(champion)
-    own = np.ones(len(resamples.card)) if weight is None else weight.astype(np.float64)
+    own = np.ones(len(resamples.card)) if own is None else own
     resampled = np.empty((len(SCHEMES), resamples.count, len(names)))
     for place, scheme in enumerate(SCHEMES):
         first = 0

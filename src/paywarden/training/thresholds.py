@@ -73,18 +73,16 @@ class ExpectedCost:
 ThresholdRule = AlertBudget | MinimumPrecision | ExpectedCost
 
 
-def choose_policy(
-    predictions: Predictions, days: float, rule: ThresholdRule, weight: NDArray[np.float32] | None = None
-) -> Policy:
+def choose_policy(predictions: Predictions, days: float, rule: ThresholdRule) -> Policy:
     """The policy for the predictions of `days` days of calibration, by the rule.
 
-    `weight` (float32 [N], None for all 1) says how many transactions a row stands for in a precision or a cost; alerts
-    are counted as they are. By a budget there are never more alerts than it has: equal scores at its edge all stay
-    below the threshold, unless the highest score alone exceeds it. Raises DataError without rows.
+    In a precision or a cost a row counts as often as it stands for others; alerts are counted as they are. By a budget
+    there are never more alerts than it has: equal scores at its edge all stay below the threshold, unless the highest
+    score alone exceeds it. Raises DataError without rows.
     """
     if not len(predictions):
         raise DataError("No calibration transaction is left to choose a threshold on. Widen the calibration window.")
-    ladder = _Ladder.of(predictions, weight)
+    ladder = _Ladder.of(predictions)
     if isinstance(rule, ExpectedCost):
         return _cheapest(ladder, predictions, rule)
     if isinstance(rule, AlertBudget):
@@ -106,7 +104,7 @@ def doubts(predictions: Predictions, days: float, rule: ThresholdRule, policy: P
             f"The budget of {rule.alerts(rows, days) / days:,.0f} alerts a day is no smaller than the "
             f"{rows / days:,.0f} transactions a day of the calibration window: everything becomes an alert. Lower it."
         )
-    if isinstance(rule, MinimumPrecision) and _Ladder.of(predictions, None).lowest(rule.review_precision) is None:
+    if isinstance(rule, MinimumPrecision) and _Ladder.of(predictions).lowest(rule.review_precision) is None:
         found.append(
             f"No threshold flags {_FEWEST} or more transactions of which {rule.review_precision:.0%} were fraud: only "
             "the highest score is reviewed. Ask for a lower precision, or bring more history."
@@ -141,8 +139,8 @@ class _Ladder:
     weight: NDArray[np.float64]
 
     @classmethod
-    def of(cls, predictions: Predictions, weight: NDArray[np.float32] | None) -> _Ladder:
-        weights = np.ones(len(predictions)) if weight is None else weight.astype(np.float64)
+    def of(cls, predictions: Predictions) -> _Ladder:
+        weights = predictions.weights
         distinct, place = np.unique(-predictions.raw, return_inverse=True)
         rows = np.cumsum(np.bincount(place))
         flagged, frauds = (_running(place, some) for some in (weights, weights * predictions.target))

@@ -173,7 +173,7 @@ def train(
     validation = _predictions(dataset, rows["calibration"], candidate.raw["calibration"], candidate.calibrator)
     test = _predictions(dataset, rows["test"], candidate.raw["test"], candidate.calibrator)
     days = split.calibration.days
-    policy = choose_policy(validation, days, settings.rule, rows["calibration"].weight)
+    policy = choose_policy(validation, days, settings.rule)
     policy = replace(policy, let_through_share=settings.let_through_share)
     scored = {"validation": validation, "test": test}
     metrics = {name: _metrics(some, policy, settings) for name, some in scored.items()}

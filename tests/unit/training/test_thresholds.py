@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,7 +98,9 @@ scores = st.lists(st.tuples(st.integers(-6, 6), st.booleans(), st.integers(1, 4)
 @given(rows=scores, review=st.sampled_from([0.2, 0.5, 0.8]), decline=st.sampled_from([None, 0.5, 0.9]))
 def test_precisions_are_those_of_a_naive_search(rows, review, decline):
     raw, target, weight = (np.array(column) for column in zip(*rows, strict=True))
-    policy = choose_policy(judged(raw, target), 1.0, MinimumPrecision(review, decline), weight.astype(np.float32))
+    policy = choose_policy(
+        replace(judged(raw, target), weight=weight.astype(np.float32)), 1.0, MinimumPrecision(review, decline)
+    )
 
     def lowest(precision, least):
         holds = [
@@ -139,7 +142,7 @@ def test_expected_costs_are_those_of_a_naive_search(rows, matrix, declines):
     steps = [*np.unique(raw), np.inf]
     pairs = [(r, d) for r in steps for d in (steps if declines else [np.inf]) if d >= r]
     rule = ExpectedCost(matrix, declines=declines)
-    policy = choose_policy(judged(raw, raw > 0, fraud, amount), 1.0, rule, weight.astype(np.float32))
+    policy = choose_policy(replace(judged(raw, raw > 0, fraud, amount), weight=weight.astype(np.float32)), 1.0, rule)
     chosen = cost(policy.review_threshold, np.inf if policy.decline_threshold is None else policy.decline_threshold)
     assert chosen == pytest.approx(min(cost(*pair) for pair in pairs))
 
