@@ -4,36 +4,19 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from mlflow import MlflowClient
+from tests.unit.jobs.contests import GATE, STRONG, WEAK, short_history
 
 from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.features.templates import core_catalogue
 from paywarden.jobs.train import train_and_register
-from paywarden.jobs.training_data import History
-from paywarden.simulation.world import World
-from paywarden.training.boosters import XGBoostTrainer
-from paywarden.training.gate import GateSettings
-from paywarden.training.thresholds import AlertBudget
 from paywarden.training.trainer import TrainingSettings
-
-GATE = GateSettings(
-    measure="average_precision",
-    budget=AlertBudget(alert_share=0.05),
-    fewest_positives=10,
-    resamples=500,
-    calibration_factor=5.0,
-    latency_microseconds=1e9,
-)
-WEAK, STRONG = XGBoostTrainer(max_rounds=8, max_depth=2, threads=1), XGBoostTrainer(max_rounds=60, threads=1)
 
 
 @pytest.fixture(scope="module")
 def history():
-    days = list(World(5, cards=400, merchants=100, fraud_rate=0.03).days(0, 24))
-    transactions, labels = ([getattr(day, name) for day in days] for name in ("transactions", "labels"))
-    return History(pa.concat_tables(transactions), pa.concat_tables(labels), {"transactions": 3, "labels": 1})
+    return short_history()
 
 
 def test_the_better_serves_the_worse_does_not_and_few_frauds_decide_nothing(mlflow_uri, history, tmp_path):

@@ -4,8 +4,8 @@ from dataclasses import replace
 from itertools import count
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from tests.unit.jobs.contests import GATE, STRONG, WEAK, short_history
 
 from paywarden.errors import ChampionMoved
 from paywarden.evaluation.splits import DAY_MS
@@ -13,31 +13,14 @@ from paywarden.features.replay import replay
 from paywarden.features.templates import core_catalogue
 from paywarden.jobs.promotion import Contest, judge_and_promote, microseconds_per_row, verdict_on
 from paywarden.jobs.train import split_of
-from paywarden.jobs.training_data import History, replayed_dataset
+from paywarden.jobs.training_data import replayed_dataset
 from paywarden.scoring.scorer import Scorer
-from paywarden.simulation.world import World
-from paywarden.training.boosters import XGBoostTrainer
-from paywarden.training.gate import GateSettings
-from paywarden.training.thresholds import AlertBudget
 from paywarden.training.trainer import TrainingSettings, train
-
-GATE = GateSettings(
-    measure="average_precision",
-    budget=AlertBudget(alert_share=0.05),
-    fewest_positives=10,
-    resamples=500,
-    calibration_factor=5.0,
-    latency_microseconds=1e9,
-)
-WEAK, STRONG = XGBoostTrainer(max_rounds=8, max_depth=2, threads=1), XGBoostTrainer(max_rounds=60, threads=1)
 
 
 @pytest.fixture(scope="module")
 def history():
-    days = list(World(5, cards=400, merchants=100, fraud_rate=0.03).days(0, 24))
-    return History(
-        pa.concat_tables([day.transactions for day in days]), pa.concat_tables([day.labels for day in days]), {}
-    )
+    return short_history()
 
 
 @pytest.fixture(scope="module")
