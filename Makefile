@@ -14,13 +14,14 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 RUN := $(UV) run --no-sync
 CACHE := $(or $(PAYWARDEN_CACHE_DIR),$(HOME)/.cache/paywarden)
 READY := .venv/.ready
+AIRFLOW_READY := .cache/airflow/.ready
 # Idle threads of XGBoost sleep instead of spinning: on a shared machine training is three times faster.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo setup jars test lint types contracts check format bench clean
+.PHONY: help demo setup jars airflow-env airflow-lock test lint types contracts check format bench clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup jars ## The whole pipeline on this machine, from history to live decisions (ARGS="..." for its options)
 	$(RUN) paywarden demo $(ARGS)
@@ -30,7 +31,13 @@ setup: $(READY) ## Install Paywarden and its dependencies into .venv
 jars: $(READY) ## Fetch the jars of the Kafka broker and of Spark's connector (needs Java 17+)
 	@$(RUN) python -m paywarden.adapters.local.ivy "$(CACHE)"
 
-test: setup jars ## Run the tests (ARGS="tests/unit -k name" for some)
+airflow-env: $(AIRFLOW_READY) ## Install Airflow into .cache/airflow, an environment of its own (deploy/airflow/requirements.lock)
+
+airflow-lock: $(READY) ## Pin Airflow's environment again after a change of deploy/airflow/requirements.in
+	$(UV) pip compile --quiet --universal --no-header --generate-hashes --python-version 3.11 \
+		deploy/airflow/requirements.in -o deploy/airflow/requirements.lock
+
+test: setup jars airflow-env ## Run the tests (ARGS="tests/unit -k name" for some)
 	$(RUN) pytest $(ARGS)
 
 lint: setup ## Check style and formatting
@@ -65,6 +72,12 @@ $(READY): uv.lock pyproject.toml | $(UV)
 		echo "No Python 3.10 or newer found; uv fetches one. (To use your own, install it and run make again.)"; \
 		$(UV) sync --frozen --python '>=3.10'; \
 	fi
+	@touch $@
+
+# The lock is for Python 3.11 and newer, whatever the product runs on.
+$(AIRFLOW_READY): deploy/airflow/requirements.lock | $(READY) $(UV)
+	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' .cache/airflow
+	@$(UV) pip sync --quiet --require-hashes --python .cache/airflow/bin/python deploy/airflow/requirements.lock
 	@touch $@
 
 .cache/uv/bin/uv:
