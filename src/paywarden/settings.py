@@ -296,6 +296,15 @@ class GateSection(_Section):
     resamples: int = Field(default=2000, ge=100, description="of cards and of days, for the intervals")
 
 
+class MaintenanceSection(_Section):
+    """What `paywarden maintain` removes."""
+
+    lake_days: float = Field(
+        default=14.0, ge=1, description="files out of use are kept so long, for readers and versions of so long ago"
+    )
+    run_days: float = Field(default=90.0, ge=1, description="MLflow runs without a version are kept so long")
+
+
 class Settings(BaseSettings):
     """All settings. Use :func:`load_settings`, whose errors say what to do."""
 
@@ -319,6 +328,7 @@ class Settings(BaseSettings):
     costs: CostSettings = CostSettings()
     training: ModelTrainingSettings = ModelTrainingSettings()
     gate: GateSection = GateSection()
+    maintenance: MaintenanceSection = MaintenanceSection()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"
     )

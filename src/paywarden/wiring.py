@@ -21,12 +21,14 @@ from paywarden.adapters.kafka.consumer import tail as tail_topics
 from paywarden.adapters.kafka.producer import KafkaEventProducer
 from paywarden.adapters.kafka.source import KafkaSource
 from paywarden.adapters.lake.delta_lake import DeltaLake
+from paywarden.adapters.lake.upkeep import TendedTable, tend
 from paywarden.adapters.local import ivy
 from paywarden.adapters.local.java import require_java
 from paywarden.adapters.local.manifest_files import ManifestFiles
 from paywarden.adapters.local.process import ChildProcess
 from paywarden.adapters.local.servers import LocalServers
 from paywarden.adapters.local.snapshot_files import SnapshotFiles
+from paywarden.adapters.mlflow.old_runs import TidiedRuns
 from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.adapters.state.lmdb_epochs import LmdbEpochs
 from paywarden.adapters.state.redis_epochs import RedisEpochs
@@ -52,6 +54,7 @@ from paywarden.jobs.incremental_replay import IncrementalReplay
 from paywarden.jobs.serving import ServingModels, fit_engine
 from paywarden.jobs.state_build import Built, build_state, cut, ranges_of
 from paywarden.jobs.state_list import ListedState, drop_state, list_states
+from paywarden.jobs.state_sweep import SweptState, sweep_states
 from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
@@ -436,6 +439,36 @@ def list_online_states(settings: Settings) -> list[ListedState]:
 def drop_online_state(settings: Settings, layout: str, *, takeover: bool = False) -> str:
     """Remove the online state whose layout begins so; its layout."""
     return drop_state(state_epochs(settings), _identity(settings), layout, uuid.uuid4().hex, takeover=takeover)
+
+
+def maintain_lake(settings: Settings, *, dry_run: bool = False) -> list[TendedTable]:
+    """Every table compacted, and rid of what has long been out of use.
+
+    Versions that the models under an alias were trained on stay readable.
+    """
+    stored, models = lake(settings), registry(settings)
+    used = [models.get(model.version).data_versions for model in models.list_versions() if model.aliases]
+    return [
+        tend(
+            stored,
+            topic,
+            settings.maintenance.lake_days,
+            [int(versions[topic]) for versions in used if topic in versions],
+            dry_run=dry_run,
+        )
+        for topic in archive_columns(settings)
+        if stored.exists(topic)
+    ]
+
+
+def maintain_runs(settings: Settings, *, dry_run: bool = False) -> TidiedRuns:
+    """The experiment rid of old runs that no version needs."""
+    return registry(settings).tidy_runs(system_clock() - days_ms(settings.maintenance.run_days), dry_run=dry_run)
+
+
+def maintain_state(settings: Settings, *, dry_run: bool = False) -> list[SweptState]:
+    """Every online state rid of records past their time to live."""
+    return sweep_states(state_epochs(settings), dry_run=dry_run)
 
 
 def _identity(settings: Settings) -> StreamIdentity | None:

@@ -17,6 +17,7 @@ from paywarden.cli import (
     evaluate,
     features,
     label,
+    maintain,
     models,
     produce,
     state,
@@ -69,6 +70,7 @@ app.add_typer(state.app, name="state")
 app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")
 app.command(name="evaluate")(evaluate.evaluate)
+app.add_typer(maintain.app, name="maintain")
 app.command(name="check")(check.check)
 
 

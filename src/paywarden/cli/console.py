@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,11 @@ def settings_of(**flags: Any) -> Settings:  # noqa: ANN401 (pydantic checks them
             place = place.setdefault(section, {})
         place[field] = value
     return load_settings(**given)
+
+
+def print_json(document: object) -> None:
+    """One line of JSON on stdout, and nothing else there: for schedulers, which read the last line."""
+    print(json.dumps(document, separators=(", ", ": "), default=str), flush=True)  # noqa: T201  # rich would wrap it
 
 
 def run_app(app: Callable[[], None]) -> None:

@@ -103,9 +103,13 @@ class StateStore(Protocol):
         """
 
     def delete_where(
-        self, lease: Lease, entity: str, shard: int, words: int, idle: Callable[[Words], NDArray[np.bool_]]
+        self, lease: Lease | None, entity: str, shard: int, words: int, idle: Callable[[Words], NDArray[np.bool_]]
     ) -> int:
-        """Delete the records for which ``idle(states [n, words])`` is true; returns how many. Frees space only."""
+        """Delete the records for which ``idle(states [n, words])`` is true; returns how many. Frees space only.
+
+        Without a lease it works beside whoever holds one, and moves no fence: a record is looked at and deleted in one
+        atomic step, and the batch begun last still reads it as it was.
+        """
 
     def scan(self, entity: str, shard: int, words: int) -> Iterator[tuple[list[bytes], Words]]:
         """All records of an entity in a shard, in chunks of keys and states."""

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from paywarden.clock import Clock
 from paywarden.errors import BundleError, PaywardenError, RegistryError, StreamError
 from paywarden.features.batch import Execute
-from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import BatchTag
 from paywarden.jobs.catch_up import CatchUp
 from paywarden.jobs.epochs import Manifests, OpenState, starts_of
 from paywarden.jobs.serving import ServedModel
+from paywarden.jobs.state_sweep import sweep
 from paywarden.jobs.stream_identity import StreamIdentity
 
 
@@ -83,14 +82,7 @@ class StreamJob:
 
     def forget(self, engine: Engine, now_ms: int) -> int:
         """Delete records that have read as empty for one more lifetime; returns how many. Frees space only."""
-        # The extra lifetime keeps an event that is late by less than that exact.
-        cutoff, store = now_ms - engine.catalogue.memory.record_ttl_ms, self._state.store
-        forgotten = 0
-        for record in (ROUTING, *engine.catalogue.records):
-            idle = partial(engine.idle, record, now_ms=cutoff)
-            for shard in range(store.shards):
-                forgotten += store.delete_where(self._state.lease, record, shard, engine.words(record), idle)
-        return forgotten
+        return sweep(self._state.store, engine, self._state.lease, now_ms)
 
     def close(self) -> None:
         """Give all leases back and close the states."""

@@ -128,9 +128,9 @@ class TestHelp:
         assert "paywarden demo" in shown.output
         assert all(f" {name} " in shown.output for name in {path[0] for path in LEAVES})
 
-    @pytest.mark.parametrize("path", [(), ("models",), ("stream",), ("state",), ("features",), ("data",)])
-    def test_without_a_command_there_is_help(self, path):
-        assert "Usage" in CliRunner().invoke(app, list(path)).output
+    @pytest.mark.parametrize("group", ["", "models", "stream", "state", "features", "data", "maintain"])
+    def test_without_a_command_there_is_help(self, group):
+        assert "Usage" in CliRunner().invoke(app, group.split()).output
 
     def test_the_version(self, run):
         assert run("--version") == (0, f"{__version__}\n", "")

@@ -59,21 +59,23 @@ class DeltaLake:
 
     def version(self, topic: str) -> int:
         """The latest version of a topic's table. Raises LakeError where there is none."""
-        return int(self._existing(topic).version())
+        return int(self.open_existing(topic).version())
 
     def read(self, topic: str, version: int | None = None) -> pa.Table:
         """All rows of a table (latest version by default), ordered by partition and offset.
 
         Strings come as ``string``, binary values as ``binary``. Raises LakeError where there is no such table.
         """
-        table = self._existing(topic)
+        table = self.open_existing(topic)
         try:
             if version is not None:
                 table.load_as_version(version)
             query = QueryBuilder().register("t", table).execute('SELECT * FROM t ORDER BY "partition", "offset"')
             return _plain(pa.table(query))
-        except (DeltaError, OSError) as error:
-            raise LakeError(f"cannot read {self._uri(topic)}: {error}") from error
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise LakeError(
+                f"cannot read {self._uri(topic)}: {error}. Versions older than maintenance.lake_days are not kept."
+            ) from error
 
     def exists(self, topic: str) -> bool:
         """Whether the topic has a table."""
@@ -89,7 +91,7 @@ class DeltaLake:
         except (DeltaError, OSError) as error:
             if not self.exists(topic):
                 raise LakeError(f"cannot make {self._uri(topic)}: {error}") from error
-        return self._existing(topic)
+        return self.open_existing(topic)
 
     def _require_unmoved(self, topic: str, table: DeltaTable, start: Mapping[int, int | None]) -> None:
         for partition, expected in start.items():
@@ -103,7 +105,8 @@ class DeltaLake:
     def _uri(self, topic: str) -> str:
         return f"{self.root.rstrip('/')}/{topic}" if "://" in self.root else str(Path(self.root, topic).absolute())
 
-    def _existing(self, topic: str) -> DeltaTable:
+    def open_existing(self, topic: str) -> DeltaTable:
+        """The table itself at its latest version. Raises LakeError where there is none."""
         table = self._open(topic)
         if table is None:
             raise LakeError(f"the lake has no table {self._uri(topic)}; run `paywarden archive` first")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from paywarden.adapters.mlflow.alias_lease import alias_lease
 from paywarden.adapters.mlflow.client import open_client, translated
 from paywarden.adapters.mlflow.model_files import BUNDLE, MODEL, require_inert, require_known_files, require_sizes
+from paywarden.adapters.mlflow.old_runs import TidiedRuns, tidy_runs
 from paywarden.adapters.mlflow.orphans import close_orphans, process_tags
 from paywarden.adapters.mlflow.training_run import MlflowTrainingRun
 from paywarden.adapters.mlflow.versions import DIGEST_TAG, EXISTS, RegisteredVersion, registered
@@ -178,6 +179,14 @@ class MlflowRegistry:
             # A search leaves aliases out, a look-up has them.
             whole = [self._version(int(version.version)) for version in found if DIGEST_TAG in version.tags]
         return sorted(map(registered, whole), key=lambda version: -version.version)
+
+    def tidy_runs(self, older_than: int, *, dry_run: bool = False) -> TidiedRuns:
+        """Delete the experiment's runs that ended before ``older_than`` (epoch ms) and no version needs."""
+        with translated(self._uri, f"tidying the runs of {self._experiment!r}"):
+            found = self._client.get_experiment_by_name(self._experiment)
+            if found is None:
+                return TidiedRuns(0, 0, ())
+            return tidy_runs(self._client, str(found.experiment_id), older_than, dry_run=dry_run)
 
     @cached_property
     def _client(self) -> MlflowClient:

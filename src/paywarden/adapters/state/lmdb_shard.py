@@ -83,13 +83,16 @@ class LmdbShard:
 
         self._environment.update(step, f"state:{entity}", _UNDO)
 
-    def delete_where(self, lease: Lease, entity: str, words: int, idle: Callable[[Words], NDArray[np.bool_]]) -> int:
+    def delete_where(
+        self, lease: Lease | None, entity: str, words: int, idle: Callable[[Words], NDArray[np.bool_]]
+    ) -> int:
         """How many records were deleted, those that ``idle`` names; before-images of the batch begun last are kept."""
 
         def delete_after(last: bytes) -> tuple[bytes, int]:
             def step(txn: Transaction, state: Database, undo: Database) -> tuple[bytes, int]:
                 known = get_control(txn)
-                known.check_lease(lease, self._place)
+                if lease is not None:
+                    known.check_lease(lease, self._place)
                 keys, records = self._chunk(txn, state, entity, words, last)
                 if not keys:
                     return b"", 0

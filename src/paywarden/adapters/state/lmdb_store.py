@@ -109,7 +109,7 @@ class LmdbStateStore:
         self._shard(shard, write=True).write(lease, entity, keys, states, tag)
 
     def delete_where(
-        self, lease: Lease, entity: str, shard: int, words: int, idle: Callable[[Words], NDArray[np.bool_]]
+        self, lease: Lease | None, entity: str, shard: int, words: int, idle: Callable[[Words], NDArray[np.bool_]]
     ) -> int:
         """Delete the records that ``idle`` names, a transaction a chunk; see :meth:`StateStore.delete_where`.
 

@@ -122,9 +122,9 @@ return {'ok'}
 DELETE = (
     _CONTROL
     + """
--- KEYS: control, records, before-images. ARGV: fence, entity, prefix of before-images, then a key and the header that
--- its record must still bear, for each record.
-local refusal = lease_refusal(KEYS[1], ARGV[1])
+-- KEYS: control, records, before-images. ARGV: fence (empty for maintenance, which goes on beside any writer), entity,
+-- prefix of before-images, then a key and the header that its record must still bear, for each record.
+local refusal = ARGV[1] ~= '' and lease_refusal(KEYS[1], ARGV[1])
 if refusal then return refusal end
 local begun = redis.call('HEXISTS', KEYS[1], 'epoch') == 1
 local deleted, freed = 0, 0

@@ -50,15 +50,19 @@ class RedisShard(RedisPart):
         names = (entity, record.undo_prefix(entity))
         self.run(scripts.WRITE, _hashes(entity), asked, *batch, *names, *records, *keys)
 
-    def delete_where(self, lease: Lease, entity: str, words: int, idle: Callable[[Words], NDArray[np.bool_]]) -> int:
+    def delete_where(
+        self, lease: Lease | None, entity: str, words: int, idle: Callable[[Words], NDArray[np.bool_]]
+    ) -> int:
         """How many records were deleted, those that ``idle`` names; before-images of the batch begun last are kept."""
-        self.control().check_lease(lease, self.place)
+        if lease is not None:
+            self.control().check_lease(lease, self.place)
+        asked, fence = (Asked(), "") if lease is None else (Asked(lease), lease.fence)
         deleted = 0
         for keys, records in self._chunks(entity, words):
             gone = np.flatnonzero(idle(record.states_of(b"".join(records), words))).tolist()
             named = [part for i in gone for part in (keys[i], records[i][: record.HEADER_BYTES])]
-            fixed = (lease.fence, entity, record.undo_prefix(entity))
-            deleted += self.run(scripts.DELETE, _hashes(entity), Asked(lease), *fixed, *named)[0]
+            fixed = (fence, entity, record.undo_prefix(entity))
+            deleted += self.run(scripts.DELETE, _hashes(entity), asked, *fixed, *named)[0]
         return deleted
 
     def scan(self, entity: str, words: int) -> Iterator[tuple[list[bytes], Words]]:
