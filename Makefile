@@ -18,7 +18,7 @@ AIRFLOW_READY := .cache/airflow/.ready
 # Idle threads of XGBoost sleep instead of spinning: on a shared machine training is three times faster.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo setup jars airflow-env airflow-lock test lint types contracts check format bench clean
+.PHONY: help demo setup jars airflow-env airflow-lock test lint types contracts check format bench clean stack-init stack stack-down stack-logs stack-reset stack-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,29 @@ bench: setup jars ## Measure speed, size, exactness (ARGS="--only peers" for som
 clean: ## Remove what tools leave behind; keeps .venv, downloads and data
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# In its own folder, so that Compose finds .env there, and in it COMPOSE_FILE and COMPOSE_PROFILES.
+COMPOSE := cd deploy/compose && docker compose
+
+stack-init: $(READY) ## Write deploy/compose/.env: generated secrets for the stack (ARGS="--profile full" for all of it)
+	@$(RUN) paywarden init $(ARGS)
+
+stack: stack-init ## Build and start the whole platform in Docker, wait until it is healthy, print its URLs
+	$(COMPOSE) build setup
+	$(COMPOSE) up --detach --wait --wait-timeout 600
+	@$(COMPOSE) ps --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
+
+stack-down: ## Stop the platform; its data stay
+	$(COMPOSE) down --remove-orphans
+
+stack-logs: ## Follow the platform's logs (ARGS="stream" for some services)
+	$(COMPOSE) logs --follow --tail 100 $(ARGS)
+
+stack-reset: ## Stop the platform and delete all its data
+	$(COMPOSE) down --remove-orphans --volumes
+
+stack-test: setup ## Bring a second platform up from nothing, test it from Kafka to a served model, take it down
+	$(RUN) python -m pytest tests/stack -s $(ARGS)
 
 # Removed with .venv, and older than uv.lock after an upgrade: either way it is made again.
 $(READY): uv.lock pyproject.toml | $(UV)

@@ -20,9 +20,11 @@ from paywarden.adapters.kafka.consumer import RECORD_SCHEMA
 from paywarden.adapters.kafka.consumer import tail as tail_topics
 from paywarden.adapters.kafka.producer import KafkaEventProducer
 from paywarden.adapters.kafka.source import KafkaSource
+from paywarden.adapters.lake.buckets import ensure_buckets
 from paywarden.adapters.lake.delta_lake import DeltaLake
 from paywarden.adapters.lake.upkeep import TendedTable, tend
 from paywarden.adapters.local import ivy
+from paywarden.adapters.local.durable import replace_durably
 from paywarden.adapters.local.java import require_java
 from paywarden.adapters.local.manifest_files import ManifestFiles
 from paywarden.adapters.local.process import ChildProcess
@@ -127,8 +129,21 @@ def make_topics(settings: Settings) -> tuple[str, ...]:
 
 def lake(settings: Settings) -> DeltaLake:
     """The lake."""
-    options = {name: value.get_secret_value() for name, value in settings.lake.storage_options.items()}
-    return DeltaLake(settings.lake.path, options)
+    return DeltaLake(settings.lake.path, _storage_options(settings))
+
+
+def make_buckets(settings: Settings, names: Sequence[str]) -> tuple[str, ...]:
+    """Make the buckets that are missing at the lake's object store; their names."""
+    return ensure_buckets(names, _storage_options(settings))
+
+
+def _storage_options(settings: Settings) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in settings.lake.storage_options.items()}
+
+
+def write_privately(path: Path, text: str) -> None:
+    """A file with secrets, that only its owner may read."""
+    replace_durably(path, text, private=True)
 
 
 def archive_columns(settings: Settings) -> dict[str, Callable[[pa.Table], pa.Table]]:

@@ -11,11 +11,13 @@ import typer
 from paywarden import __version__
 from paywarden.cli import (
     archive,
+    buckets,
     check,
     data,
     demo,
     evaluate,
     features,
+    init,
     label,
     maintain,
     models,
@@ -59,7 +61,9 @@ def root(
 
 
 app.command(name="demo")(demo.demo)
+app.command(name="init")(init.init)
 app.command(name="topics")(topics.topics)
+app.command(name="buckets")(buckets.buckets)
 app.command(name="produce")(produce.produce)
 app.command(name="archive")(archive.archive)
 app.command(name="label")(label.label)

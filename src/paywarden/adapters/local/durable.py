@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import IO
 
 
-def replace_durably(path: Path, text: str) -> None:
-    """The file holds this text, on disk; killed before, it holds what it held."""
+def replace_durably(path: Path, text: str, *, private: bool = False) -> None:
+    """The file holds this text, on disk; killed before, it holds what it held.
+
+    With ``private`` nobody but its owner may read it, at any moment.
+    """
     draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600 if private else 0o666)
     with synced(draft) as file:
         file.write(text.encode())
     draft.replace(path)

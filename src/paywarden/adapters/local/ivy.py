@@ -219,9 +219,13 @@ def _module_xml(jar_set: JarSet) -> str:
 
 
 def main() -> None:
-    """Fetch both jar sets into the cache directory given as the only argument (default ``~/.cache/paywarden``)."""
+    """Fetch jar sets into the cache directory of the first argument (default ``~/.cache/paywarden``).
+
+    Further arguments name the sets, ``kafka-broker`` or ``spark-kafka``; without any it is both.
+    """
     cache_dir = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_CACHE_DIR
-    for jar_set in (BROKER, SPARK_KAFKA):
+    names = sys.argv[2:] or [BROKER.name, SPARK_KAFKA.name]
+    for jar_set in (jar_set for jar_set in (BROKER, SPARK_KAFKA) if jar_set.name in names):
         try:
             jars = ensure_jars(jar_set, cache_dir)
         except EnvironmentNotReady as error:
