@@ -296,6 +296,39 @@ class GateSection(_Section):
     resamples: int = Field(default=2000, ge=100, description="of cards and of days, for the intervals")
 
 
+class CheckSettings(_Section):
+    """What in the data stops a training (`paywarden data check`)."""
+
+    volume_factor: float = Field(
+        default=2.0, gt=1, description="a day may have so many times the usual transactions, or so many times fewer"
+    )
+    most_rejected: float = Field(default=0.05, gt=0, le=1, description="of the messages that came, may be refused")
+    fraud_rate_factor: float = Field(
+        default=3.0, gt=1, description="by which the share of frauds among mature payments may differ from before"
+    )
+    stop_at_drift: float = Field(
+        default=3.0, ge=1, description="drift of a field stops a training from so many times its limit on"
+    )
+
+
+class MonitoringSection(_Section):
+    """When `paywarden monitor` speaks up."""
+
+    drift_factor: float = Field(
+        default=3.0, gt=0, description="a feature has drifted at so many times the distance that is usual for it"
+    )
+    drift_floor: float = Field(default=0.1, gt=0, description="the least distance (PSI) that counts as usual")
+    matured_days: int = Field(default=28, ge=1, description="the last so many matured days are judged together")
+    level: float = Field(
+        default=0.001, gt=0, lt=0.5, description="how likely a false word of decay may be, over all figures together"
+    )
+    decay: float = Field(default=0.1, gt=0, lt=1, description="the share of a promised figure that may be lost")
+    calibration_factor: float = Field(
+        default=1.5, gt=1, description="by which announced and actual frauds may drift apart"
+    )
+    parity: bool = Field(default=True, description="replay the history and compare served vectors with it")
+
+
 class MaintenanceSection(_Section):
     """What `paywarden maintain` removes."""
 
@@ -328,6 +361,8 @@ class Settings(BaseSettings):
     costs: CostSettings = CostSettings()
     training: ModelTrainingSettings = ModelTrainingSettings()
     gate: GateSection = GateSection()
+    checks: CheckSettings = CheckSettings()
+    monitoring: MonitoringSection = MonitoringSection()
     maintenance: MaintenanceSection = MaintenanceSection()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"

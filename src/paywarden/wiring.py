@@ -51,6 +51,8 @@ from paywarden.features.replay import replay
 from paywarden.features.windows import DAY_MS
 from paywarden.jobs.archive import valid_rows
 from paywarden.jobs.catch_up import CatchUp, ReadEvents
+from paywarden.jobs.check_data import DataCheck
+from paywarden.jobs.check_data import check_data as data_checked
 from paywarden.jobs.epochs import StateEpochs, TopicOffsets, ends_of, starts_of
 from paywarden.jobs.incremental_replay import IncrementalReplay
 from paywarden.jobs.serving import ServingModels, fit_engine
@@ -61,6 +63,8 @@ from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
 from paywarden.jobs.training_data import History, Replayer, read_history
+from paywarden.monitoring.arrivals import ArrivalSettings
+from paywarden.monitoring.drift import DriftSettings
 from paywarden.settings import Settings
 from paywarden.training.boosters import trainer_of
 from paywarden.training.gate import GateSettings
@@ -454,6 +458,28 @@ def list_online_states(settings: Settings) -> list[ListedState]:
 def drop_online_state(settings: Settings, layout: str, *, takeover: bool = False) -> str:
     """Remove the online state whose layout begins so; its layout."""
     return drop_state(state_epochs(settings), _identity(settings), layout, uuid.uuid4().hex, takeover=takeover)
+
+
+def check_data(settings: Settings, *, days: float | None = None, as_of: int | None = None) -> DataCheck:
+    """What came into the lake since the last training, held against what came before."""
+    models, checks, topics = registry(settings), settings.checks, settings.kafka.topics
+    versions, champion = models.list_versions(), models.find_champion()
+    return data_checked(
+        lake(settings),
+        topics.transactions,
+        topics.labels,
+        models.get(versions[0].version).training if versions else None,
+        models.get(champion.version).training if champion else None,
+        ArrivalSettings(**checks.model_dump(), drift=drift_settings(settings)),
+        label_delay_ms=days_ms(settings.training.label_delay_days),
+        days=days,
+        as_of=as_of,
+    )
+
+
+def drift_settings(settings: Settings) -> DriftSettings:
+    """When a feature has drifted here."""
+    return DriftSettings(settings.monitoring.drift_factor, settings.monitoring.drift_floor)
 
 
 def maintain_lake(settings: Settings, *, dry_run: bool = False) -> list[TendedTable]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
@@ -17,6 +19,8 @@ out = Console()
 err = Console(stderr=True)
 
 USER_ERROR = 1
+VERDICT = 3
+"""Exit status of a check that did its work and advises against going on."""
 INTERRUPTED = 130
 
 
@@ -35,6 +39,17 @@ def settings_of(**flags: Any) -> Settings:  # noqa: ANN401 (pydantic checks them
             place = place.setdefault(section, {})
         place[field] = value
     return load_settings(**given)
+
+
+def epoch_ms(as_of: str | None) -> int | None:
+    """An ISO time (UTC where it names no zone) as epoch ms; None for None."""
+    if as_of is None:
+        return None
+    try:
+        at = datetime.fromisoformat(as_of)
+    except ValueError as error:
+        raise typer.BadParameter(f"--as-of is {as_of!r}; write it as 2024-05-01 or 2024-05-01T06:00") from error
+    return int((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
 
 def print_json(document: object) -> None:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from paywarden import wiring
-from paywarden.cli.console import err, out, settings_of
+from paywarden.cli.console import VERDICT, epoch_ms, err, out, print_json, settings_of
 from paywarden.errors import ConfigurationError
 from paywarden.events.description import Description, FieldCount
 from paywarden.events.description import describe as describe_data
@@ -20,7 +20,10 @@ from paywarden.events.guessing.proposal import propose
 
 DAY_MS = 86_400_000
 
-app = typer.Typer(help="Files of real transactions, read through a mapping.", no_args_is_help=True)
+app = typer.Typer(
+    help="Files of real transactions, read through a mapping; and whether the lake's may be trained on.",
+    no_args_is_help=True,
+)
 
 
 @app.command()
@@ -70,6 +73,36 @@ def propose_mapping(
         )
     for missing in proposal.missing:
         err.print(f"note: {missing}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def check(
+    days: Annotated[
+        float | None, typer.Option(help="Check the last so many days [default: since the last training].")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="What may be known, as an ISO time in UTC [default: the newest arrival].")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+) -> None:
+    """Check whether what came into the lake since the last training may be trained on.
+
+    Volume by day, refused messages, absent fields, drift against the champion's training window, fraud rate, and
+    whether labels still come as they used to. Exit status 0 when all is fine, 3 with the reasons when a training should
+    not be run. The settings' section checks has the bounds.
+
+    Example: [bold]paywarden data check --days 7[/]
+    """
+    found = wiring.check_data(settings_of(), days=days, as_of=epoch_ms(as_of))
+    if json:
+        print_json(found.to_dict())
+    else:
+        said = f"{found.figures['transactions']:,} transactions since {_day(found.since)} UTC: {found.verdict}"
+        out.print(said, highlight=False)
+        for finding in found.findings:
+            out.print(f"- {finding.sentence}", highlight=False, markup=False)
+    if found.findings:
+        raise typer.Exit(VERDICT)
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from enum import Enum
 from typing import Annotated, Final
 
@@ -14,7 +13,7 @@ from rich.status import Status
 from rich.table import Table
 
 from paywarden import wiring
-from paywarden.cli.console import err, out, settings_of
+from paywarden.cli.console import epoch_ms, err, out, settings_of
 from paywarden.evaluation.costs import major_units
 from paywarden.evaluation.metrics import Metrics
 from paywarden.jobs.train import train_and_register, words_of
@@ -91,7 +90,7 @@ def train(
         training__device=device,
         training__tuning_minutes=tuning_minutes,
     )
-    known_at = _epoch_ms(as_of)
+    known_at = epoch_ms(as_of)
     features = wiring.catalogue(settings)
     history = wiring.training_history(settings)
 
@@ -127,16 +126,6 @@ def _say(status: Status) -> Callable[[str], None]:
         status.update(escape(text))
 
     return say
-
-
-def _epoch_ms(as_of: str | None) -> int | None:
-    if as_of is None:
-        return None
-    try:
-        at = datetime.fromisoformat(as_of)
-    except ValueError as error:
-        raise typer.BadParameter(f"--as-of is {as_of!r}; write it as 2024-05-01 or 2024-05-01T06:00") from error
-    return int((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
 
 def gate_table(verdict: GateVerdict) -> Table:
