@@ -60,7 +60,7 @@ from paywarden.jobs.state_build import Built, build_state, cut, ranges_of
 from paywarden.jobs.state_list import ListedState, drop_state, list_states
 from paywarden.jobs.state_sweep import SweptState, sweep_states
 from paywarden.jobs.stream import StreamJob
-from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
+from paywarden.jobs.stream_identity import StreamIdentity, begin_stream, owner_of
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
 from paywarden.jobs.training_data import History, Replayer, read_history
 from paywarden.monitoring.arrivals import ArrivalSettings
@@ -148,6 +148,11 @@ def _storage_options(settings: Settings) -> dict[str, str]:
 def write_privately(path: Path, text: str) -> None:
     """A file with secrets, that only its owner may read."""
     replace_durably(path, text, private=True)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """A file that is on disk once this returns, whole or not at all."""
+    replace_durably(path, text)
 
 
 def archive_columns(settings: Settings) -> dict[str, Callable[[pa.Table], pa.Table]]:
@@ -420,10 +425,14 @@ def build_online_state(
     settings: Settings,
     features: Catalogue,
     *,
+    owner: str | None = None,
     takeover: bool = False,
     say: Callable[[str], None] = lambda _text: None,
 ) -> Built:
-    """The online state of a catalogue, made from the lake as a new stream epoch, beside those of other layouts."""
+    """The online state of a catalogue, made from the lake as a new stream epoch, beside those of other layouts.
+
+    ``owner`` is whose lease it is built under; by default somebody's who is nobody else.
+    """
     topics, stored = settings.kafka.topics, lake(settings)
     # Before the rows: what an archive adds meanwhile is beyond these offsets, and left to the stream.
     ends = {t: stored.next_offsets(t, settings.kafka.partitions) for t in (topics.transactions, topics.labels)}
@@ -439,10 +448,24 @@ def build_online_state(
         Engine(features),
         history,
         ranges_of(ends),
-        uuid.uuid4().hex,
+        owner or uuid.uuid4().hex,
         takeover=takeover,
         say=say,
     )
+
+
+def build_missing_state(settings: Settings, warn: Callable[[str], None], say: Callable[[str], None]) -> None:
+    """Build what a new stream would begin on, where it is missing and the lake holds transactions.
+
+    The lease is the stream's own: killed half-way, the next start builds again.
+    """
+    if _identity(settings) is not None or not lake(settings).exists(settings.kafka.topics.transactions):
+        return
+    engine = serving_models(settings, warn).champion().engine
+    if any(state.layout == engine.digest and not state.problem for state in list_online_states(settings)):
+        return
+    say("building the online state from the lake")
+    build_online_state(settings, engine.catalogue, owner=owner_of(_identity_path(settings)), say=say)
 
 
 def catalogue_of_model(settings: Settings, reference: str) -> Catalogue:

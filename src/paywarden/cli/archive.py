@@ -2,38 +2,97 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
+from rich.markup import escape
+from rich.progress import Progress, TaskID
 
 from paywarden import wiring
-from paywarden.cli.console import err, out, settings_of
-from paywarden.jobs import archive as job
+from paywarden.cli.console import err, out, print_json, settings_of
+from paywarden.cli.service import HeartbeatFile, heartbeat, stop_on_signals
+from paywarden.errors import PaywardenError
+from paywarden.jobs.archive import Archived, archive_beside_others
+from paywarden.settings import Settings
 
 
 def archive(
     bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
     lake: Annotated[str | None, typer.Option(help="The lake's path or s3:// URL.")] = None,
+    every: Annotated[
+        float | None, typer.Option(min=0.1, help="Go on for ever, and look every so many seconds for what is new.")
+    ] = None,
+    beat: HeartbeatFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was moved as one line of JSON.")] = False,
 ) -> None:
     """Move everything new from Kafka into the Delta lake, each offset exactly once.
 
-    Run it as often as you like: it goes on where the lake stands, also after a crash.
+    Run it as often as you like, also beside another one: it goes on where the lake stands, also after a crash. With
+    --every it runs until SIGTERM or Ctrl-C; the commit under way is finished first, and a failure of Kafka or the lake
+    is said and tried again.
 
-    Example: [bold]paywarden archive --lake data/lake[/]
+    Examples: [bold]paywarden archive --lake data/lake[/], [bold]paywarden archive --every 60[/]
     """
     settings = settings_of(kafka__bootstrap_servers=bootstrap_servers, lake__path=lake)
-    with Progress(console=err, transient=True) as bars:
-        tasks: dict[str, int] = {}
+    if every is None:
+        with Progress(console=err, transient=True) as bars:
+            _tell(_archive(settings, _bars(bars)), as_json=as_json)
+        return
+    stop, alive = stop_on_signals(), heartbeat(beat)
+    while not stop.is_set():
+        try:
+            moved = _archive(settings, _ending(stop))
+        except _Ended:
+            break
+        except PaywardenError as error:
+            err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
+        else:
+            alive()
+            if any(moved.rows.values()):
+                _tell(moved, as_json=as_json)
+        stop.wait(every)
+    err.print("stopped after the last commit")
 
-        def progress(topic: str, done: int, total: int) -> None:
-            if topic not in tasks:
-                tasks[topic] = bars.add_task(topic, total=total)
-            bars.update(tasks[topic], completed=done, total=total)  # type: ignore[arg-type]  # TaskID is an int
 
-        moved = job.archive(
-            wiring.kafka_source(settings), wiring.lake(settings), wiring.archive_columns(settings), progress=progress
-        )
+class _Ended(Exception):
+    """The command was told to end; raised between two commits."""
+
+
+_Progress = Callable[[str, int, int], None]
+
+
+def _archive(settings: Settings, progress: _Progress) -> Archived:
+    return archive_beside_others(
+        wiring.kafka_source(settings), wiring.lake(settings), wiring.archive_columns(settings), progress=progress
+    )
+
+
+def _bars(bars: Progress) -> _Progress:
+    tasks: dict[str, TaskID] = {}
+
+    def progress(topic: str, done: int, total: int) -> None:
+        if topic not in tasks:
+            tasks[topic] = bars.add_task(topic, total=total)
+        bars.update(tasks[topic], completed=done, total=total)
+
+    return progress
+
+
+def _ending(stop: threading.Event) -> _Progress:
+    def progress(_topic: str, _done: int, _total: int) -> None:
+        if stop.is_set():
+            raise _Ended
+
+    return progress
+
+
+def _tell(moved: Archived, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(moved))
+        return
     for topic, rows in moved.rows.items():
         rejected = f", {moved.rejected[topic]:,} of them rejected" if moved.rejected[topic] else ""
         out.print(f"{topic}: {rows:,} rows{rejected}", highlight=False)

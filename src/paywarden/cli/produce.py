@@ -15,7 +15,9 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from paywarden import wiring
+from paywarden.cli import produce_forever
 from paywarden.cli.console import err, out, settings_of
+from paywarden.cli.service import HeartbeatFile
 from paywarden.clock import system_clock
 from paywarden.events.schema import EventSchema
 from paywarden.jobs import produce as job
@@ -29,19 +31,27 @@ def produce(
     file: Annotated[Path | None, typer.Argument(help="A .parquet or .csv file [default: the simulated world].")] = None,
     mapping: Annotated[str | None, typer.Option(help="How to read FILE: a shipped mapping or a YAML path.")] = None,
     bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Events a second [default: as fast as it goes].")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Events a second [default: as fast as it goes].")] = None,
     days: Annotated[int, typer.Option(min=1, help="Days of the simulated world.")] = 7,
     cards: Annotated[int, typer.Option(help="Cards of the simulated world.")] = 2_000,
     seed: Annotated[int, typer.Option(help="Seed of the simulated world.")] = 1,
     fraud_rate: Annotated[float, typer.Option(help="Share of frauds in the simulated world.")] = 0.015,
     processes: Annotated[int, typer.Option(min=1, help="Senders; each takes the events of some cards.")] = 1,
+    forever: Annotated[
+        bool, typer.Option("--forever", help="Send the world's --days at once, then the next ones at --rate, for ever.")
+    ] = False,
+    position: Annotated[
+        Path | None, typer.Option(help="With --forever: the file that says where to go on after a restart.")
+    ] = None,
+    beat: HeartbeatFile = None,
 ) -> None:
     """Send transactions and labels to Kafka in the order of their arrival, each acknowledged by all replicas.
 
     The same events are sent whatever the number of processes, each card's in the same order.
 
     Examples: [bold]paywarden produce --days 3 --rate 500[/],
-    [bold]paywarden produce handbook_raw.parquet --mapping handbook[/]
+    [bold]paywarden produce handbook_raw.parquet --mapping handbook[/],
+    [bold]paywarden produce --days 90 --forever --rate 20 --position position.json[/]
     """
     settings = settings_of(kafka__bootstrap_servers=bootstrap_servers)
     origin: World | tuple[Path, str]
@@ -51,6 +61,11 @@ def produce(
         origin = (file, mapping)
     else:
         raise typer.BadParameter("a file needs --mapping: a shipped mapping's name, or the path of a YAML mapping")
+    if forever:
+        if not isinstance(origin, World) or rate is None:
+            raise typer.BadParameter("--forever is for the simulated world, and needs --rate")
+        produce_forever.run(settings, origin, days, rate, position, beat)
+        return
     source = _Source(settings, origin, days)
     wiring.make_topics(settings)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} events"), TimeElapsedColumn())

@@ -7,11 +7,14 @@ its original bytes and the reason. Other topics are stored as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from paywarden.errors import StaleArchiver
 
 REJECT_COLUMNS = ("reject_reason", "reject_detail", "raw_key", "raw_value")
 
@@ -82,6 +85,26 @@ def archive(
                 rejected[topic] += stored.num_rows - stored["reject_reason"].null_count
             progress(topic, rows[topic], total)
     return Archived(rows, rejected)
+
+
+_ATTEMPTS = 5
+
+
+def archive_beside_others(
+    source: Source,
+    lake: Lake,
+    columns: Mapping[str, Columns],
+    *,
+    progress: Callable[[str, int, int], None] = lambda _topic, _done, _total: None,
+) -> Archived:
+    """As :func:`archive`, where others archive too: who finds the lake moved on reads again from where it stands.
+
+    The rows counted are those of the last reading. Raises StaleArchiver where others were quicker again and again.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(StaleArchiver):
+            return archive(source, lake, columns, progress=progress)
+    return archive(source, lake, columns, progress=progress)
 
 
 def _chunks(tables: Iterator[pa.Table], size: int) -> Iterator[pa.Table]:

@@ -57,7 +57,7 @@ def produce(
     *,
     rate: float | None = None,
     clock: Clock | None = None,
-    sleep: Callable[[float], None] | None = None,
+    sleep: Callable[[float], object] | None = None,
     progress: Callable[[Produced], None] = lambda _done: None,
 ) -> Produced:
     """Send everything, at most ``rate`` events a second where one is given (``clock`` and ``sleep`` are then needed).
@@ -67,7 +67,7 @@ def produce(
     """
     done = Produced(0, 0)
     began = clock() if clock else 0
-    for portion in arrivals if rate is None else _slices(arrivals, max(int(rate / SLICES_A_SECOND), 1)):
+    for portion in arrivals if rate is None else slices(arrivals, max(int(rate / SLICES_A_SECOND), 1)):
         transactions, labels = portion.transactions, portion.labels
         sink.send_many(transactions_topic, routing_keys(transactions), encode_transactions(transactions, schema))
         sink.send_many(labels_topic, routing_keys(labels), encode_labels(labels, schema))
@@ -100,7 +100,7 @@ def part_of(arrivals: Iterable[Arrivals], part: int, parts: int) -> Iterator[Arr
         yield _Some(mine(portion.transactions), mine(portion.labels))
 
 
-def _slices(arrivals: Iterable[Arrivals], size: int) -> Iterator[_Some]:
+def slices(arrivals: Iterable[Arrivals], size: int) -> Iterator[Arrivals]:
     """Portions of ``size`` events, transactions and labels merged by arrival."""
     for portion in arrivals:
         received = np.concatenate([portion.transactions["received_at"], portion.labels["received_at"]])

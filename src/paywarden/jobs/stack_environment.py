@@ -18,8 +18,8 @@ _HEAD = """\
 _VARIABLE = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)$")
 
 PROFILES: Final[Mapping[str, Mapping[str, str]]] = {
-    "small": {"COMPOSE_PROFILES": "", "STREAM_MASTER": "local[2]"},
-    "full": {"COMPOSE_PROFILES": "full", "STREAM_MASTER": "spark://spark-master:7077"},
+    "small": {"COMPOSE_PROFILES": "simulation", "STREAM_MASTER": "local[2]"},
+    "full": {"COMPOSE_PROFILES": "simulation,full", "STREAM_MASTER": "spark://spark-master:7077"},
 }
 """By name, what a profile sets: small has Spark inside the stream, full a Spark cluster and Flower."""
 

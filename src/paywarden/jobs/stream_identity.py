@@ -87,7 +87,7 @@ def begin_stream(
     else:
         served = champion()
         _require_built(epochs, served, None)
-        state = OpenState.take(epochs, served.engine.digest, _owner(path.with_name("owner")), takeover=takeover)
+        state = OpenState.take(epochs, served.engine.digest, owner_of(path), takeover=takeover)
     try:
         if identity:
             _require_one_lineage(path.parent, identity, state.store.current(), manifests)
@@ -103,8 +103,9 @@ def begin_stream(
     return identity, state
 
 
-def _owner(path: Path) -> str:
+def owner_of(identity_path: Path) -> str:
     """Who a new stream is, kept from before it takes a lease: killed before it has begun, it may take it again."""
+    path = identity_path.with_name("owner")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")

@@ -48,7 +48,9 @@ def test_what_the_file_says_stays_and_only_what_is_missing_is_added():
     assert environment_text(text, numbered()) == (text, [])
 
 
-@pytest.mark.parametrize(("profile", "profiles", "master"), [("full", "full", "spark://"), ("small", "", "local[")])
+@pytest.mark.parametrize(
+    ("profile", "profiles", "master"), [("full", "simulation,full", "spark://"), ("small", "simulation", "local[")]
+)
 def test_a_profile_is_chosen_and_changed_without_touching_secrets(profile, profiles, master):
     other = "small" if profile == "full" else "full"
     first, _ = environment_text("", numbered(), other)

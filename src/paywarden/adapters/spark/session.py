@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +19,12 @@ def spark_session(
 ) -> SparkSession:
     """A session with the Kafka connector, workers of this very Python and UTC.
 
-    Raises EnvironmentNotReady where the JVM does not come up.
+    On a cluster executors call Python by this one's path, or by PYSPARK_PYTHON where that is set; those of a standalone
+    cluster call the driver back by this machine's host name. Raises EnvironmentNotReady where the JVM does not come up.
     """
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    local = master.startswith("local")
+    executable = sys.executable if local else os.environ.get("PYSPARK_PYTHON", sys.executable)
+    os.environ["PYSPARK_PYTHON"], os.environ["PYSPARK_DRIVER_PYTHON"] = executable, sys.executable
     # Tasks are the threads: a worker's libraries must not start their own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     builder = (
@@ -32,11 +36,10 @@ def spark_session(
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "20000")
         .config("spark.sql.adaptive.enabled", "false")  # it would coalesce the shards that repartitionById made
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.memory", "1g")
+        .config("spark.executorEnv.OMP_NUM_THREADS", "1")
     )
-    for key, value in (options or {}).items():
+    for key, value in {**_driver_address(master), **(options or {})}.items():
         builder = builder.config(key, value)
     logging.getLogger("py4j").setLevel(logging.WARNING)
     try:
@@ -45,3 +48,12 @@ def spark_session(
         raise EnvironmentNotReady(f"Spark did not start: {error}; is Java 17 or newer on PATH?") from error
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _driver_address(master: str) -> dict[str, str]:
+    """Where executors find the driver; YARN and Kubernetes say so themselves."""
+    if master.startswith("local"):
+        return {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
+    if master.startswith("spark://"):
+        return {"spark.driver.bindAddress": "0.0.0.0", "spark.driver.host": socket.gethostname()}  # noqa: S104  # its own network
+    return {}

@@ -1,0 +1,65 @@
+"""`paywarden produce --forever`: a world that goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paywarden import wiring
+from paywarden.cli.console import err
+from paywarden.cli.service import heartbeat, stop_on_signals
+from paywarden.clock import system_clock
+from paywarden.errors import ConfigurationError
+from paywarden.jobs.produce_forever import Position, first_day, produce_forever
+from paywarden.settings import Settings
+from paywarden.simulation.arrivals import arrivals
+from paywarden.simulation.tokens import MOST_DAYS
+from paywarden.simulation.world import World
+
+_TELL_EVERY_MS = 60_000
+
+
+def run(
+    settings: Settings, world: World, days: int, rate: float, position_file: Path | None, beat: Path | None
+) -> None:
+    """Send the first days at once and the later ones at a rate, until SIGTERM or Ctrl-C; a line a minute says so."""
+    stop, alive = stop_on_signals(), heartbeat(beat)
+    position = _kept(position_file)
+    topics = settings.kafka.topics
+    wiring.make_topics(settings)
+    err.print(f"from day {position.day}, event {position.events:,} on", highlight=False)
+
+    def keep(reached: Position) -> None:
+        if position_file is not None:
+            wiring.write_durably(position_file, reached.to_json())
+        alive()
+
+    transactions = labels = 0
+    told_at = system_clock()
+    with wiring.kafka_sink(settings) as sink:
+        for sent in produce_forever(
+            arrivals(world.days(first_day(position), MOST_DAYS)),
+            position,
+            sink,
+            (topics.transactions, topics.labels),
+            world.schema,
+            history_days=days,
+            rate=rate,
+            clock=system_clock,
+            sleep=stop.wait,
+            stopped=stop.is_set,
+            keep=keep,
+        ):
+            transactions, labels = transactions + sent.transactions, labels + sent.labels
+            if system_clock() - told_at >= _TELL_EVERY_MS:
+                told_at = system_clock()
+                err.print(f"acknowledged: {transactions:,} transactions, {labels:,} labels", highlight=False)
+    err.print(f"stopped; acknowledged: {transactions:,} transactions, {labels:,} labels", highlight=False)
+
+
+def _kept(file: Path | None) -> Position:
+    if file is None or not file.exists():
+        return Position()
+    try:
+        return Position.from_json(file.read_text())
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{file} holds no position ({error}); remove it to begin at day 0") from error
