@@ -17,6 +17,7 @@ PaywardenError
 ├── BundleError               a model bundle failed verification
 │   └── ContractMismatch
 └── RegistryError             the model registry refused or lacks the model
+    ├── NotJudged
     └── ChampionMoved
 """
 
@@ -89,6 +90,10 @@ class ContractMismatch(BundleError):
 
 class RegistryError(PaywardenError):
     """The model registry did not answer or lacks the model or alias. Check the tracking URI, or train first."""
+
+
+class NotJudged(RegistryError):
+    """The gate has not judged this version, so it says nothing about its promotion. Judge it first."""
 
 
 class ChampionMoved(RegistryError):

@@ -55,6 +55,7 @@ from paywarden.jobs.check_data import DataCheck
 from paywarden.jobs.check_data import check_data as data_checked
 from paywarden.jobs.epochs import StateEpochs, TopicOffsets, ends_of, starts_of
 from paywarden.jobs.incremental_replay import IncrementalReplay
+from paywarden.jobs.judge import Judge
 from paywarden.jobs.serving import ServingModels, fit_engine
 from paywarden.jobs.state_build import Built, build_state, cut, ranges_of
 from paywarden.jobs.state_list import ListedState, drop_state, list_states
@@ -62,7 +63,7 @@ from paywarden.jobs.state_sweep import SweptState, sweep_states
 from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream, owner_of
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
-from paywarden.jobs.training_data import History, Replayer, read_history
+from paywarden.jobs.training_data import History, Replayer, Versions, read_history
 from paywarden.monitoring.arrivals import ArrivalSettings
 from paywarden.monitoring.drift import DriftSettings
 from paywarden.settings import Settings
@@ -241,10 +242,22 @@ def _tuning(settings: Settings) -> TuningSettings | None:
     return TuningSettings(training.tuning_trials, training.tuning_minutes, storage, training.tuning_folds)
 
 
-def training_history(settings: Settings) -> History:
-    """Everything in the lake that training reads: transactions, labels, and what was done about the former."""
+def training_history(settings: Settings, until: Versions | None = None) -> History:
+    """Everything in the lake that training reads: transactions, labels, and what was done about the former.
+
+    ``until`` are the data versions of a bundle: then only what it was trained on.
+    """
     topics = settings.kafka.topics
-    return read_history(lake(settings), topics.transactions, topics.labels, topics.predictions)
+    return read_history(lake(settings), topics.transactions, topics.labels, topics.predictions, until)
+
+
+def judge(settings: Settings, replayer: Replayer, say: Callable[[str], None]) -> Judge:
+    """Who judges versions by the gate."""
+
+    def history(until: Versions) -> History:
+        return training_history(settings, until)
+
+    return Judge(registry(settings), history, gate_settings(settings), replayer, say=say)
 
 
 def gate_settings(settings: Settings) -> GateSettings:

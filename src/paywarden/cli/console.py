@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.status import Status
 
 from paywarden.errors import PaywardenError
 from paywarden.settings import Settings, load_settings
@@ -50,6 +51,16 @@ def epoch_ms(as_of: str | None) -> int | None:
     except ValueError as error:
         raise typer.BadParameter(f"--as-of is {as_of!r}; write it as 2024-05-01 or 2024-05-01T06:00") from error
     return int((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+
+
+def saying(status: Status) -> Callable[[str], None]:
+    """Says steps on stderr: each stays on the screen; the last one turns beside the spinner."""
+
+    def say(text: str) -> None:
+        err.print(text, highlight=False, markup=False)
+        status.update(escape(text))
+
+    return say
 
 
 def print_json(document: object) -> None:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from paywarden import wiring
+from paywarden.cli import promotion
 from paywarden.cli.console import out, settings_of
 from paywarden.training.model_diff import differences
 
@@ -71,27 +72,9 @@ def diff(
     out.print(table)
 
 
-@app.command()
-def promote(
-    version: Annotated[int, typer.Argument(help="The version to serve.")],
-    alias: Annotated[str, typer.Option(help="The alias to move.")] = "champion",
-) -> None:
-    """Point an alias at a version without asking the gate; a running stream takes a new champion up between batches.
-
-    A champion whose features need a state that is not there yet waits for `paywarden state build --model VERSION`; the
-    former one goes on meanwhile, and is `previous` from then on: `paywarden models rollback` goes back to it.
-
-    Example: [bold]paywarden models promote 3[/]
-    """
-    registry = wiring.registry(settings_of())
-    if alias != "champion":
-        registry.set_alias(alias, version)
-        out.print(f"{alias} is version {version}", highlight=False)
-        return
-    serving = registry.find_champion()
-    former = serving.version if serving else None
-    registry.promote(version, over=former)
-    out.print(f"champion is version {version}" + (f"; previous is version {former}" if former else ""), highlight=False)
+app.command()(promotion.judge)
+app.command()(promotion.promote)
+app.command()(promotion.report)
 
 
 @app.command()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.status import Status
 from rich.table import Table
 
 from paywarden import wiring
-from paywarden.cli.console import epoch_ms, err, out, settings_of
+from paywarden.cli.console import epoch_ms, err, out, print_json, saying, settings_of
 from paywarden.evaluation.costs import major_units
 from paywarden.evaluation.metrics import Metrics
-from paywarden.jobs.train import train_and_register, words_of
+from paywarden.jobs.once import version_of
+from paywarden.jobs.train import outcome, train_and_register
+from paywarden.jobs.verdict_record import VerdictRecord
 from paywarden.scoring.wording import reason_book
+from paywarden.settings import Settings
 from paywarden.training.gate import GateVerdict
 from paywarden.training.strategies import StrategyFigures
 
@@ -30,6 +32,7 @@ class PromoteChoice(str, Enum):
     gate = "gate"
     always = "always"
     never = "never"
+    later = "later"
 
 
 def train(
@@ -62,12 +65,21 @@ def train(
         float | None, typer.Option(help="End the search after so long [default: training.tuning_minutes].")
     ] = None,
     promote: Annotated[
-        PromoteChoice, typer.Option(help="Whether the gate decides that it serves, or it does, or does not.")
+        PromoteChoice,
+        typer.Option(
+            help="Whether the gate decides that it serves, or it does, or does not; later leaves it to `models judge`."
+        ),
     ] = PromoteChoice.gate,
+    once: Annotated[
+        str | None,
+        typer.Option(
+            help="A key of this training: started again with it, the command finishes or returns the version it made."
+        ),
+    ] = None,
     as_of: Annotated[
         str | None, typer.Option(help="Train on what was known then, UTC: 2024-05-01T06:00 [default: all].")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, for a scheduler.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as one line of JSON.")] = False,
 ) -> None:
     """Replay the lake into features, train, register the model in MLflow, and promote it if the gate finds it better.
 
@@ -91,10 +103,13 @@ def train(
         training__tuning_minutes=tuning_minutes,
     )
     known_at = epoch_ms(as_of)
+    if once is not None and (version := _made_before(settings, once, promote)) is not None:
+        _print_made_before(settings, version, as_json=as_json)
+        return
     features = wiring.catalogue(settings)
     history = wiring.training_history(settings)
 
-    with err.status("training") as status, wiring.replayer(settings, _say(status)) as replayer:
+    with err.status("training") as status, wiring.replayer(settings, saying(status)) as replayer:
         trained = train_and_register(
             history,
             features,
@@ -105,27 +120,45 @@ def train(
             as_of=known_at,
             gate=wiring.gate_settings(settings),
             promote=promote.value,
+            once=once,
             reasons=reason_book(features),
             replayer=replayer,
-            say=_say(status),
+            say=saying(status),
         )
     if as_json:
-        print(json.dumps(trained.to_dict(), indent=1, sort_keys=True))  # noqa: T201 -- JSON is not for a console
+        print_json({**trained.to_dict(), "reused": False})
         return
     out.print(strategies_table(trained.result.strategies))
     out.print(metrics_table(trained.result.test, f"version {trained.version} on its test window"))
+    if trained.promotion is None:
+        out.print(f"version {trained.version} is registered, and not judged yet", highlight=False)
+        return
     out.print(gate_table(trained.promotion.verdict))
-    out.print(words_of(trained.version, trained.promotion), highlight=False, markup=False)
+    out.print(trained.promotion.record.words(trained.version), highlight=False, markup=False)
 
 
-def _say(status: Status) -> Callable[[str], None]:
-    """Each step stays on the screen; the last one turns beside a spinner."""
+def _made_before(settings: Settings, key: str, promote: PromoteChoice) -> int | None:
+    """The version of an earlier try under the key; what that try did not get to is done now."""
 
-    def say(text: str) -> None:
-        err.print(text, highlight=False, markup=False)
-        status.update(escape(text))
+    def finish(version: int) -> None:
+        if promote is PromoteChoice.later:
+            return
+        with err.status("judging") as status, wiring.replayer(settings, saying(status)) as replayer:
+            wiring.judge(settings, replayer, saying(status)).judge(version, promote.value)
 
-    return say
+    return version_of(key, wiring.registry(settings), finish)
+
+
+def _print_made_before(settings: Settings, version: int, *, as_json: bool) -> None:
+    registry = wiring.registry(settings)
+    record = VerdictRecord.of_tags(registry.find(version).tags)
+    if as_json:
+        gate = json.loads(registry.document(version, "gate.json")) if record else None
+        print_json({**outcome(version, registry.get(version), record, gate), "reused": True})
+        return
+    out.print(f"version {version} was trained before under this key", highlight=False)
+    if record:
+        out.print(record.words(version), highlight=False, markup=False)
 
 
 def gate_table(verdict: GateVerdict) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Final
@@ -106,6 +107,12 @@ class TimeSplit:
         """The split as a JSON document (epoch ms)."""
         bounds = {name: [window.start, window.end] for name, window in self.windows.items()}
         return {**bounds, "label_delay_ms": self.label_delay_ms}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> TimeSplit:
+        """The split of a document that :meth:`to_dict` made."""
+        windows = {name: Window(*document[name]) for name in ("train", "selection", "calibration", "test")}
+        return cls(**windows, label_delay_ms=document["label_delay_ms"])
 
 
 def choose_split(start: int, as_of: int, label_delay_ms: int, train_days: int | None = None) -> TimeSplit:

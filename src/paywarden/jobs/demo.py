@@ -155,7 +155,7 @@ def _figures(platform: Platform, source: DemoSource, trained: Trained) -> dict[s
             "digest": bundle.digest,
             "features": len(bundle.feature_names),
             "test": trained.result.test.to_dict(),
-            "gate": trained.promotion.verdict.to_dict(),
+            "gate": trained.gate,
         },
         "served": scorecard(once, source.truth, card, threshold).to_dict(),
         "stream": _speed(platform.stream_seconds()),

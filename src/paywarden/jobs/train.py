@@ -8,21 +8,24 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from paywarden.errors import RegistryError
 from paywarden.evaluation.report import Contributions, ReportedWindow, write_report
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.replay import replay
+from paywarden.jobs.once import ONCE_TAG, once_tags
 from paywarden.jobs.promotion import Aliases, Contest, PromoteMode, Promotion, Registered, judge_and_promote
 from paywarden.jobs.training_data import History, Replayer, data_versions, replayed_dataset
+from paywarden.jobs.verdict_record import VerdictRecord
+from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.reasons import ReasonBook
 from paywarden.training.dataset import Dataset
 from paywarden.training.gate import GateSettings
-from paywarden.training.gate_report import gate_markdown
 from paywarden.training.model_card import model_card, short_description
 from paywarden.training.trainer import TrainingResult, TrainingSettings, evenly_spaced, train
 from paywarden.training.tuning import TrialRecord
@@ -39,51 +42,67 @@ class TrainingRun(Protocol):
         """A trial of tuning."""
 
     def register(
-        self, result: TrainingResult, *, plots: Sequence[Path], example: NDArray[np.float32] | None
+        self,
+        result: TrainingResult,
+        *,
+        tags: Mapping[str, str] | None,
+        plots: Sequence[Path],
+        example: NDArray[np.float32] | None,
     ) -> Registered:
         """The new version, with the files of its report."""
-
-    def describe(
-        self,
-        number: int,
-        *,
-        documents: Mapping[str, str | Mapping[str, Any]],
-        tags: Mapping[str, str],
-        description: str,
-    ) -> None:
-        """What is known of the version after it was registered."""
 
 
 class Registry(Aliases, Protocol):
     """Where models are logged and registered."""
 
-    def training_run(self) -> AbstractContextManager[TrainingRun]:
-        """A run that is marked as failed where the block raises."""
+    def training_run(self, tries: Mapping[str, str] | None = None) -> AbstractContextManager[TrainingRun]:
+        """A run that is marked as failed where the block raises; `tries` are tags that tries of one training share."""
 
     def set_alias(self, alias: str, version: int) -> None:
         """Point an alias at a version."""
 
+    def first_tagged(self, name: str, value: str) -> Registered | None:
+        """The first version that bears the tag, if one does."""
+
+    def delete(self, version: int) -> None:
+        """The version is no more; its run stays."""
+
 
 @dataclass(frozen=True)
 class Trained:
-    """A registered version, how it came about, and what became of it."""
+    """A registered version, how it came about, and what became of it; `promotion` is None where that comes later."""
 
     version: int
     result: TrainingResult
     split: TimeSplit
-    promotion: Promotion
+    promotion: Promotion | None
+
+    @property
+    def gate(self) -> dict[str, Any] | None:
+        """The gate's verdict as a JSON document."""
+        return None if self.promotion is None else self.promotion.verdict.to_dict()
 
     def to_dict(self) -> dict[str, Any]:
         """What a scheduler wants to know, as a JSON document."""
+        record = None if self.promotion is None else self.promotion.record
         return {
-            "version": self.version,
-            "digest": self.result.bundle.digest,
-            "promoted": self.promotion.promoted,
-            "former_champion": self.promotion.former,
-            "gate": self.promotion.verdict.to_dict(),
-            "test": self.result.test.to_dict(),
+            **outcome(self.version, self.result.bundle, record, self.gate),
             "warnings": list(self.result.warnings),
         }
+
+
+def outcome(
+    version: int, bundle: ModelBundle, record: VerdictRecord | None, gate: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """A version and what became of it, as a JSON document; ``gate`` is the verdict with all its figures."""
+    return {
+        "version": version,
+        "digest": bundle.digest,
+        "promoted": record is not None and record.promoted,
+        "former_champion": None if record is None else record.champion,
+        "gate": gate,
+        "test": bundle.metrics["test"],
+    }
 
 
 def split_of(dataset: Dataset, train_days: int | None = None) -> TimeSplit:
@@ -127,7 +146,8 @@ def train_and_register(
     train_days: int | None = None,
     as_of: int | None = None,
     gate: GateSettings | None = None,
-    promote: PromoteMode = "gate",
+    promote: PromoteMode | Literal["later"] = "gate",
+    once: str | None = None,
     reasons: ReasonBook | None = None,
     replayer: Replayer = replay,
     timer: Callable[[], int] = time.perf_counter_ns,
@@ -136,8 +156,9 @@ def train_and_register(
     """Replay the history, train, register the bundle as challenger, and let the gate decide whether it serves.
 
     ``as_of`` (epoch ms) is what may be known, by default the latest arrival. The gate's decision with its figures and
-    the model card are logged with the version. Raises DataError where the history is too short or bears too few labels,
-    RegistryError where MLflow refuses.
+    the model card are logged with the version; "later" leaves it to be judged (`jobs/judge.py`). ``once`` is the key
+    that the version is to be found by (`jobs/once.py`). Raises DataError where the history is too short or bears too
+    few labels, RegistryError where MLflow refuses.
     """
     gate = gate or GateSettings(budget=settings.budget, costs=settings.costs)
     say(f"replaying {history.transactions.num_rows:,} transactions and {history.labels.num_rows:,} labels")
@@ -148,7 +169,7 @@ def train_and_register(
     split = split_of(dataset, train_days)
     say(f"training on {split.train.days:.0f} days, validating on {split.validation.days:.0f}, testing on "
         f"{split.test.days:.0f}")  # fmt: skip
-    with registry.training_run() as run:
+    with registry.training_run(once_tags(once)) as run:
         result = train(
             dataset,
             split,
@@ -164,53 +185,31 @@ def train_and_register(
         example = dataset.features[split.test.contains(dataset.occurred_at)][:_EXAMPLE_ROWS]
         with TemporaryDirectory(prefix="paywarden-report-") as directory:
             plots = report_of(result, Path(directory), "Training report")
-            version = run.register(result, plots=plots, example=example).version
+            version = run.register(result, tags=once_tags(once), plots=plots, example=example).version
+        _require_first(registry, version, once)
         registry.set_alias("challenger", version)
+        if promote == "later":
+            say(f"registered version {version}; the gate has not judged it yet")
+            _introduce(registry, version, result.bundle)
+            return Trained(version, result, split, None)
         say(f"registered version {version}; the gate compares it with what serves")
-        contest = Contest(result, dataset, history, split, settings.compromised_days, replayer, timer)
+        contest = Contest(result.bundle, dataset, history, split, settings.compromised_days, replayer, timer)
         promotion = judge_and_promote(contest, version, registry, gate, promote, say)
-        _describe(run, version, result, promotion)
-    say(words_of(version, promotion))
+    say(promotion.record.words(version))
     return Trained(version, result, split, promotion)
 
 
-def words_of(version: int, promotion: Promotion) -> str:
-    """What became of the version, in a sentence or two."""
-    verdict, before = promotion.verdict, promotion.former
-    instead = "there was none before" if before is None else f"version {before} is the previous one"
-    if promotion.promoted:
-        words = f"version {version} is champion; {instead}"
-        return (
-            words
-            if verdict.decision == "promote"
-            else f"{words}. The gate would not have promoted it: " + (" ".join(verdict.reasons))
+def _require_first(registry: Registry, version: int, once: str | None) -> None:
+    """Nothing, unless another try of the same key has been quicker: then this version is taken back."""
+    first = None if once is None else registry.first_tagged(ONCE_TAG, once)
+    if first is not None and first.version != version:
+        registry.delete(version)
+        raise RegistryError(
+            f"Another try of {once!r} has registered version {first.version}; this one is taken back. Run it again to "
+            "get that one."
         )
-    serves = "none serves" if before is None else f"version {before} goes on serving"
-    said = {"promote": "passed the gate, but was not to be promoted", "refuse": "was refused by the gate"}
-    outcome = said.get(verdict.decision, "was not judged: the gate abstains")
-    return f"version {version} {outcome}; {serves}. " + " ".join(verdict.reasons)
 
 
-def _describe(run: TrainingRun, version: int, result: TrainingResult, promotion: Promotion) -> None:
-    verdict = promotion.verdict
-    gain = next((check for check in verdict.checks if check.name == "gain"), None)
-    interval = f"{gain.low} to {gain.high}" if gain else "not compared"
-    run.describe(
-        version,
-        documents={
-            "gate.json": {**verdict.to_dict(), "promoted": promotion.promoted},
-            "gate.md": gate_markdown(verdict),
-            "model_card.md": model_card(result.bundle, verdict),
-        },
-        tags={
-            "paywarden.gate": verdict.decision,
-            "paywarden.gate.promoted": "yes" if promotion.promoted else "no",
-            "paywarden.gate.against": verdict.opponent,
-            "paywarden.gate.measure": verdict.settings.measure,
-            "paywarden.gate.gain": str(gain.figure if gain else None),
-            "paywarden.gate.interval": interval,
-            "paywarden.gate.margin": str(gain.bound if gain else None),
-            "paywarden.gate.reasons": " ".join(verdict.reasons),
-        },
-        description=short_description(result.bundle, verdict),
-    )
+def _introduce(registry: Registry, version: int, bundle: ModelBundle) -> None:
+    documents = {"model_card.md": model_card(bundle)}
+    registry.describe(version, documents=documents, tags={}, description=short_description(bundle))

@@ -27,6 +27,9 @@ from paywarden.jobs.archive import valid_rows
 from paywarden.jobs.topics import KAFKA_COLUMNS
 from paywarden.training.dataset import Dataset, build_dataset
 
+Versions = Mapping[str, int | str]
+"""By topic the version of its table, by ``topic/partition`` the Kafka offset after the last row read."""
+
 
 class Lake(Protocol):
     """Versioned tables, one a topic."""
@@ -45,13 +48,12 @@ class Lake(Protocol):
 class History:
     """Valid transactions and labels of the lake, with what was read to get them.
 
-    ``actions`` are the acting decisions (:data:`~paywarden.events.decision.ACTIONS`). ``versions`` holds, by topic, the
-    version of its table, and by ``topic/partition`` the Kafka offset after the last row read.
+    ``actions`` are the acting decisions (:data:`~paywarden.events.decision.ACTIONS`).
     """
 
     transactions: pa.Table
     labels: pa.Table
-    versions: Mapping[str, int | str]
+    versions: Versions
     actions: pa.Table = field(default_factory=ACTIONS.empty_table)
 
 
@@ -75,25 +77,40 @@ class Replayer(Protocol):
 
 
 def read_history(
-    lake: Lake, transactions_topic: str, labels_topic: str, predictions_topic: str | None = None
+    lake: Lake,
+    transactions_topic: str,
+    labels_topic: str,
+    predictions_topic: str | None = None,
+    until: Versions | None = None,
 ) -> History:
     """Everything valid in the lake; no labels, and no decisions, where none were ever archived or are asked for.
 
-    Raises LakeError where there is no table of transactions, DataError where a prediction is no decision.
+    ``until`` are the versions of an earlier history: then only what that one held, told by its offsets, so that it does
+    not matter what has been archived or compacted since. Raises LakeError where there is no table of transactions,
+    DataError where a prediction is no decision.
     """
     topics = (transactions_topic, labels_topic, *([predictions_topic] if predictions_topic else []))
-    versions: dict[str, int] = {topic: lake.version(topic) for topic in topics if lake.exists(topic)}
-    archived = lake.read(transactions_topic, versions.get(transactions_topic))
-    read = {transactions_topic: archived}
-    transactions, actions = valid_rows(archived), ACTIONS.empty_table()
-    if labels_topic in versions:
-        read[labels_topic] = lake.read(labels_topic, versions[labels_topic])
+    versions: dict[str, int] = {
+        topic: lake.version(topic) for topic in topics if lake.exists(topic) and (until is None or topic in until)
+    }
+    if transactions_topic not in versions:
+        lake.version(transactions_topic)  # says what is missing
+    read = {topic: _until(lake.read(topic, version), topic, until) for topic, version in versions.items()}
+    transactions, actions = valid_rows(read[transactions_topic]), ACTIONS.empty_table()
     labels = valid_rows(read[labels_topic]) if labels_topic in read else _no_labels(transactions)
-    if predictions_topic is not None and predictions_topic in versions:
-        read[predictions_topic] = lake.read(predictions_topic, versions[predictions_topic])
+    if predictions_topic is not None and predictions_topic in read:
         actions = decode_actions(read[predictions_topic]["value"].to_pylist())
     offsets = {f"{topic}/{p}": end for topic, table in read.items() for p, end in _next_offsets(table).items()}
     return History(transactions, labels, {**versions, **offsets}, actions)
+
+
+def _until(table: pa.Table, topic: str, until: Versions | None) -> pa.Table:
+    """The rows before the offsets, by partition; those of a partition that is not named are later ones."""
+    if until is None:
+        return table
+    partitions = pc.unique(table["partition"])
+    ends = pa.array([int(until.get(f"{topic}/{p}", 0)) for p in partitions.to_pylist()], pa.int64())
+    return table.filter(pc.less(table["offset"], ends.take(pc.index_in(table["partition"], value_set=partitions))))
 
 
 def _next_offsets(table: pa.Table) -> dict[int, int]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from paywarden.errors import DataError
 from paywarden.evaluation.labels import known_compromised
+from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.splits import DAY_MS, Window
 from paywarden.scoring.encoding import TargetEncoder
 from paywarden.training.boosters import Examples
@@ -49,6 +50,23 @@ def known_rows(dataset: Dataset, window: Window, cutoff: int, compromised_days: 
         usable &= ~known_compromised(dataset.card, dataset.occurred_at, dataset.fraud_known_at, since)
     index = np.flatnonzero(usable)
     return KnownRows(index, verdicts.fraud[index], verdicts.pattern[index], _weights(dataset, index))
+
+
+def predictions_of(
+    dataset: Dataset, rows: KnownRows, raw: NDArray[np.float64], score: NDArray[np.float64]
+) -> Predictions:
+    """The rows with what is known of them, scored: `raw` log-odds and `score` probability, float64 [n] each."""
+    return Predictions(
+        target=rows.target,
+        raw=raw,
+        score=score,
+        occurred_at=dataset.occurred_at[rows.index],
+        card=dataset.card[rows.index],
+        amount=dataset.amount[rows.index],
+        pattern=rows.pattern,
+        segments={name: labels[rows.index] for name, labels in dataset.segments.items()},
+        weight=rows.weight,
+    )
 
 
 def _weights(dataset: Dataset, index: NDArray[np.int64]) -> NDArray[np.float32] | None:

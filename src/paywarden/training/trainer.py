@@ -18,7 +18,6 @@ from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.splits import TimeSplit, Window
 from paywarden.features.catalogue import Catalogue
 from paywarden.scoring.bundle import ModelBundle
-from paywarden.scoring.calibration import Calibrator
 from paywarden.scoring.policy import Policy
 from paywarden.scoring.reasons import ReasonBook
 from paywarden.scoring.wording import without_rates
@@ -26,7 +25,14 @@ from paywarden.training.boosters import BoosterTrainer, XGBoostTrainer
 from paywarden.training.calibration import CalibrationMethod
 from paywarden.training.dataset import Dataset
 from paywarden.training.encoding import STRENGTH
-from paywarden.training.examples import KnownRows, Prepared, known_rows, prepare, require_both_classes
+from paywarden.training.examples import (
+    KnownRows,
+    Prepared,
+    known_rows,
+    predictions_of,
+    prepare,
+    require_both_classes,
+)
 from paywarden.training.imbalance import Resampling, Strategy, treat
 from paywarden.training.strategies import Candidate, StrategyFigures, best_candidate, figures_of, fit_candidate
 from paywarden.training.thresholds import AlertBudget, ExpectedCost, ThresholdRule, choose_policy, doubts, rule_to_dict
@@ -170,8 +176,10 @@ def train(
         folds = _folds(dataset, split, settings, prepared, chosen.strategy, settings.tuning.folds)
         tuning = tune(settings.booster, folds, settings.tuning, settings.seed, on_trial=on_trial, say=say, clock=clock)
         candidate = _fitted(chosen.strategy, prepared, settings, settings.booster.with_parameters(**tuning.params))
-    validation = _predictions(dataset, rows["calibration"], candidate.raw["calibration"], candidate.calibrator)
-    test = _predictions(dataset, rows["test"], candidate.raw["test"], candidate.calibrator)
+    validation, test = (
+        predictions_of(dataset, rows[name], candidate.raw[name], candidate.calibrator.apply(candidate.raw[name]))
+        for name in ("calibration", "test")
+    )
     days = split.calibration.days
     policy = choose_policy(validation, days, settings.rule)
     policy = replace(policy, let_through_share=settings.let_through_share)
@@ -278,20 +286,6 @@ def _folds(
 def _fold(prepared: Prepared, settings: TrainingSettings, strategy: Strategy) -> Fold:
     treated = treat(strategy, prepared.examples["train"], prepared.categories, settings.resampling, settings.seed)
     return Fold(treated.examples, prepared.examples["selection"])
-
-
-def _predictions(dataset: Dataset, rows: KnownRows, raw: NDArray[np.float64], calibrator: Calibrator) -> Predictions:
-    return Predictions(
-        target=rows.target,
-        raw=raw,
-        score=calibrator.apply(raw),
-        occurred_at=dataset.occurred_at[rows.index],
-        card=dataset.card[rows.index],
-        amount=dataset.amount[rows.index],
-        pattern=rows.pattern,
-        segments={name: labels[rows.index] for name, labels in dataset.segments.items()},
-        weight=rows.weight,
-    )
 
 
 def _metrics(predictions: Predictions, policy: Policy, settings: TrainingSettings) -> Metrics:

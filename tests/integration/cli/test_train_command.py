@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch, history):
     monkeypatch.setenv("PAYWARDEN_MLFLOW__TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("PAYWARDEN_TRAINING__STRATEGIES", "none")
     monkeypatch.setenv("COLUMNS", "250")
-    monkeypatch.setattr(wiring, "training_history", lambda settings: history)
+    monkeypatch.setattr(wiring, "training_history", lambda settings, until=None: history)
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 

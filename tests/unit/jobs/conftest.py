@@ -1,24 +1,32 @@
 """Small real parts for the jobs: two catalogues, models fit for them, states and manifests on disk, a day of events."""
 
 import dataclasses
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import xgboost
+from tests.unit.jobs.contests import STRONG, WEAK, short_history
 from tests.unit.jobs.events import Events
 
 from paywarden.adapters.local.manifest_files import ManifestFiles
 from paywarden.adapters.state.lmdb_epochs import LmdbEpochs
+from paywarden.evaluation.splits import DAY_MS
 from paywarden.features.engine import Engine
 from paywarden.features.feature import Feature
+from paywarden.features.replay import replay
 from paywarden.features.templates import core_catalogue
 from paywarden.features.windows import HOUR_MS, MINUTE_MS, Window
+from paywarden.jobs.promotion import Contest
+from paywarden.jobs.train import split_of
+from paywarden.jobs.training_data import data_versions, replayed_dataset
 from paywarden.scoring.boosters.xgboost import XGBoostBooster
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.calibration import PlattCalibrator
 from paywarden.scoring.policy import Policy
 from paywarden.simulation.world import World
+from paywarden.training.trainer import TrainingSettings, train
 
 
 @pytest.fixture(scope="session")
@@ -93,3 +101,34 @@ def events():
     """Some days of a small world with many frauds."""
     days = list(World(4, cards=40, merchants=60, fraud_rate=0.1).days(0, 3))
     return Events.of(*(pa.concat_tables([getattr(day, name) for day in days]) for name in ("transactions", "labels")))
+
+
+@pytest.fixture(scope="session")
+def contested():
+    """The history that contests are on."""
+    return short_history()
+
+
+@pytest.fixture(scope="session")
+def contest_of(contested):
+    """Gives the contest of a booster trained on these features."""
+    timer = count(step=1000)
+
+    def contest_of(booster, catalogue):
+        dataset = replayed_dataset(contested, catalogue, 3 * DAY_MS)
+        split, settings = split_of(dataset), TrainingSettings(booster=booster)
+        versions = data_versions(contested, dataset)
+        bundle = train(dataset, split, settings, catalogue=catalogue, data_versions=versions).bundle
+        return Contest(bundle, dataset, contested, split, settings.compromised_days, replay, lambda: next(timer))
+
+    return contest_of
+
+
+@pytest.fixture(scope="session")
+def weak(contest_of):
+    return contest_of(WEAK, core_catalogue(("card",)))
+
+
+@pytest.fixture(scope="session")
+def strong(contest_of):
+    return contest_of(STRONG, core_catalogue())

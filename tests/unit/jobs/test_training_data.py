@@ -86,6 +86,31 @@ def test_the_history_holds_valid_rows_acting_decisions_and_where_they_end(events
         read_history(lake, TRANSACTIONS, LABELS, PREDICTIONS)
 
 
+def test_an_earlier_history_is_read_by_its_offsets(events):
+    """Whatever is in the lake besides: later rows, another partition, topics that were not there."""
+    early = LakeInMemory(transactions=archived(events.transactions), labels=archived(events.labels))
+    read = read_history(early, TRANSACTIONS, LABELS, PREDICTIONS)
+    later = {
+        topic: pa.concat_tables([table, *(moved(table, p) for p in (0, 1))]) for topic, table in early.tables.items()
+    }
+    lake = LakeInMemory(**later, predictions=predictions(prediction("x", "decline")))
+    assert read_history(lake, TRANSACTIONS, LABELS, PREDICTIONS).transactions.num_rows > read.transactions.num_rows
+    again = read_history(lake, TRANSACTIONS, LABELS, PREDICTIONS, read.versions)
+    assert again.transactions.equals(read.transactions)
+    assert again.labels.equals(read.labels)
+    assert again.actions.num_rows == 0
+    assert again.versions == read.versions
+
+
+def moved(table, partition):
+    """The same rows once more, at later offsets of a partition."""
+    names = table.column_names
+    offsets = pa.array(range(2 * 10**6, 2 * 10**6 + table.num_rows), pa.int64())
+    table = table.set_column(names.index("offset"), "offset", offsets)
+    where = pa.array([partition] * table.num_rows, table.schema.field("partition").type)
+    return table.set_column(names.index("partition"), "partition", where)
+
+
 def test_what_we_declined_and_nobody_judged_is_no_negative(events, engine, silent):
     fraud = next(r["transaction_id"] for r in events.labels.to_pylist() if r["is_fraud"])
     rows = [

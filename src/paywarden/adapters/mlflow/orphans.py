@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _HOST: Final = "paywarden.host"
+_ORPHANED: Final = "paywarden.orphaned"
 _PROCESS: Final = "paywarden.process"
 _GIVEN_UP_MS: Final = 24 * 3_600_000  # nothing here trains for a day
 
@@ -28,9 +30,22 @@ def close_orphans(client: MlflowClient, experiment_id: str, now: int) -> list[st
     running = client.search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
     orphans = [run for run in running if _HOST in run.data.tags and _is_gone(run, now)]
     for run in orphans:
-        client.set_tag(run.info.run_id, "paywarden.orphaned", "its process is gone")
+        client.set_tag(run.info.run_id, _ORPHANED, "its process is gone")
         client.set_terminated(run.info.run_id, "KILLED")
     return [run.info.run_id for run in orphans]
+
+
+def close_tries(client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> None:
+    """Mark as KILLED the experiment's runs that bear all these tags and have not ended: another try takes their place.
+
+    Without tags none is. A scheduler starts a try once it has given the former up, whose process this one may not see.
+    """
+    if not tags:
+        return
+    wanted = "".join(f" AND tags.`{name}` = '{value}'" for name, value in tags.items())
+    for run in client.search_runs([experiment_id], f"attributes.status = 'RUNNING'{wanted}", max_results=1000):
+        client.set_tag(run.info.run_id, _ORPHANED, "another try took its place")
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _is_gone(run: Run, now: int) -> bool:

@@ -1,8 +1,9 @@
 """The model registry on MLflow 3: runs, versions, aliases; bundles go in and out as verified plain files.
 
 Guarantee: a version is created last, after its files, and gets an alias only after its bundle has been downloaded and
-verified, so a run killed half-way leaves at most a run without a version. A retry makes a new run and a new version of
-equal digest. Aliases are promoted by one process at a time, and only over the champion that the caller has seen.
+verified, so a run killed half-way leaves a run without a version, or a whole version without an alias. A retry makes a
+new run and a new version of equal digest, or finishes what it finds under its key (`jobs/once.py`). Aliases are
+promoted by one process at a time, and only over the champion that the caller has seen.
 Nothing that is downloaded is ever unpickled or imported: MLflow's model flavours are not used.
 """
 
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from paywarden.adapters.mlflow.alias_lease import alias_lease
 from paywarden.adapters.mlflow.client import open_client, translated
+from paywarden.adapters.mlflow.documents import add_documents, add_tags, read_document
 from paywarden.adapters.mlflow.model_files import BUNDLE, MODEL, require_inert, require_known_files, require_sizes
 from paywarden.adapters.mlflow.old_runs import TidiedRuns, tidy_runs
-from paywarden.adapters.mlflow.orphans import close_orphans, process_tags
+from paywarden.adapters.mlflow.orphans import close_orphans, close_tries, process_tags
 from paywarden.adapters.mlflow.training_run import MlflowTrainingRun
 from paywarden.adapters.mlflow.versions import DIGEST_TAG, EXISTS, RegisteredVersion, registered
 from paywarden.clock import Clock, system_clock
@@ -52,14 +54,40 @@ class MlflowRegistry:
         self._clock = clock
 
     @contextmanager
-    def training_run(self, tags: Mapping[str, str] | None = None) -> Iterator[MlflowTrainingRun]:
-        """A run that ends FINISHED, or FAILED where the block raises. Runs of killed processes are marked first."""
+    def training_run(self, tries: Mapping[str, str] | None = None) -> Iterator[MlflowTrainingRun]:
+        """A run that ends FINISHED, or FAILED where the block raises. Runs of killed processes are marked first.
+
+        `tries` are tags that all tries of one training bear; former ones that have not ended are marked, too.
+        """
         with translated(self._uri, f"beginning a run of {self._experiment!r}"):
             experiment = self._experiment_id()
             close_orphans(self._client, experiment, self._clock())
-            run_id = self._client.create_run(experiment, tags={**(tags or {}), **process_tags()}).info.run_id
-        try:
+            close_tries(self._client, experiment, tries or {})
+            run_id = self._client.create_run(experiment, tags={**(tries or {}), **process_tags()}).info.run_id
+        with self._ended(run_id):
             yield MlflowTrainingRun(self._client, self._uri, experiment, run_id, self._model, self._clock)
+
+    @contextmanager
+    def finishing(self, version: int) -> Iterator[None]:
+        """The version's run, which a killed process left behind, goes on in this process; it ends as any run does."""
+        run_id = self.find(version).run_id
+        with translated(self._uri, f"going on with run {run_id}"):
+            for name, value in process_tags().items():
+                self._client.set_tag(run_id, name, value)
+            self._client.update_run(run_id, status="RUNNING")
+        with self._ended(run_id):
+            yield
+
+    def is_finished(self, version: int) -> bool:
+        """Whether the run that made the version went to its end."""
+        run_id = self.find(version).run_id
+        with translated(self._uri, f"looking up run {run_id}"):
+            return bool(self._client.get_run(run_id).info.status == "FINISHED")
+
+    @contextmanager
+    def _ended(self, run_id: str) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
             with suppress(Exception):
                 self._client.set_terminated(run_id, "FAILED")
@@ -129,6 +157,44 @@ class MlflowRegistry:
         """No version carries the alias any more; nothing where none did."""
         with translated(self._uri, f"dropping the alias {alias!r} of {self._model!r}"):
             self._client.delete_registered_model_alias(self._model, alias)
+
+    def describe(
+        self,
+        number: int,
+        *,
+        documents: Mapping[str, str | Mapping[str, Any]],
+        tags: Mapping[str, str],
+        description: str | None = None,
+    ) -> None:
+        """Add documents (file name → text, or a JSON document) to the run, then tags, and words to the version."""
+        run_id = self.find(number).run_id
+        with translated(self._uri, f"describing version {number} of {self._model!r}"):
+            add_documents(self._client, run_id, documents)
+            add_tags(self._client, run_id, self._model, number, tags)
+            if description is not None:
+                self._client.update_model_version(self._model, str(number), description)
+
+    def document(self, version: int, name: str) -> str:
+        """The text of a document that was added to the version's run. Raises RegistryError where there is none."""
+        run_id = self.find(version).run_id
+        with translated(self._uri, f"reading {name} of version {version} of {self._model!r}"):
+            return read_document(self._client, run_id, name)
+
+    def first_tagged(self, name: str, value: str) -> RegisteredVersion | None:
+        """The first version that bears the tag; None where none does."""
+        with translated(self._uri, f"looking up the versions of {self._model!r} with {name} {value!r}"):
+            found = _all_versions(self._client, self._model, f" AND tags.`{name}` = '{value}'")
+            numbers = sorted(int(version.version) for version in found)
+        return self.find(numbers[0]) if numbers else None
+
+    def delete(self, version: int) -> None:
+        """The version is no more; its run stays. Raises RegistryError where an alias points at it."""
+        if self.find(version).aliases:
+            raise RegistryError(
+                f"Version {version} of {self._model!r} has an alias; take that away before deleting it."
+            )
+        with translated(self._uri, f"deleting version {version} of {self._model!r}"):
+            self._client.delete_model_version(self._model, str(version))
 
     def find(self, reference: str | int) -> RegisteredVersion:
         """The version of that number, or under that alias. Raises RegistryError if there is none."""
@@ -230,10 +296,10 @@ class MlflowRegistry:
         return sizes, {Path(file.path).name for file in found if file.is_dir}
 
 
-def _all_versions(client: MlflowClient, model: str) -> Iterator[ModelVersion]:
+def _all_versions(client: MlflowClient, model: str, more: str = "") -> Iterator[ModelVersion]:
     token = None
     while True:
-        page = client.search_model_versions(f"name = '{model}'", page_token=token)
+        page = client.search_model_versions(f"name = '{model}'{more}", page_token=token)
         yield from page
         token = page.token
         if not token:

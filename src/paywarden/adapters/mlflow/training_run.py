@@ -31,7 +31,6 @@ _Item = TypeVar("_Item")
 _PLOTS: Final = "report"
 _PARAMETERS_A_CALL: Final = 100  # MLflow's limits for one log_batch
 _METRICS_A_CALL: Final = 1000
-_LONGEST_TAG: Final = 5000
 _LONGEST_DIGEST: Final = 36
 _LIBRARIES: Final = ("numpy", "pyarrow", "numba", "scikit-learn", "xgboost", "lightgbm", "catboost", "optuna",
                      "imbalanced-learn", "mlflow", "paywarden")  # fmt: skip
@@ -93,24 +92,6 @@ class MlflowTrainingRun:
                 write_model(Path(directory) / MODEL, result.bundle, self.run_id, example)
                 self._client.log_artifacts(self.run_id, str(Path(directory) / MODEL), MODEL)
             return self._create_version(result.bundle, tags)
-
-    def describe(
-        self,
-        number: int,
-        *,
-        documents: Mapping[str, str | Mapping[str, Any]],
-        tags: Mapping[str, str],
-        description: str,
-    ) -> None:
-        """Add documents (file name → text, or a JSON document) to the run, and tags and words to the version."""
-        with translated(self._uri, f"describing version {number} of {self._model!r}"):
-            for name, content in documents.items():
-                text = content if isinstance(content, str) else json.dumps(content, indent=1, sort_keys=True)
-                self._client.log_text(self.run_id, text, name)
-            for name, value in tags.items():
-                self._client.set_model_version_tag(self._model, str(number), name, value[:_LONGEST_TAG])
-                self._client.set_tag(self.run_id, name, value[:_LONGEST_TAG])
-            self._client.update_model_version(self._model, str(number), description)
 
     def _log_figures(self, result: TrainingResult, params: Mapping[str, Any]) -> None:
         from mlflow.entities import Metric, Param  # noqa: PLC0415 -- as above
