@@ -35,7 +35,7 @@ from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.adapters.state.lmdb_epochs import LmdbEpochs
 from paywarden.adapters.state.redis_epochs import RedisEpochs
 from paywarden.clock import system_clock
-from paywarden.errors import ConfigurationError
+from paywarden.errors import ConfigurationError, DataError, RegistryError
 from paywarden.evaluation.costs import CostMatrix
 from paywarden.events.currency import CurrencyTable, DatedRate
 from paywarden.events.limits import DEFAULT_LIMITS
@@ -56,6 +56,12 @@ from paywarden.jobs.check_data import check_data as data_checked
 from paywarden.jobs.epochs import StateEpochs, TopicOffsets, ends_of, starts_of
 from paywarden.jobs.incremental_replay import IncrementalReplay
 from paywarden.jobs.judge import Judge
+from paywarden.jobs.model_reference import NAME as REFERENCE
+from paywarden.jobs.model_reference import read_reference, replayed_reference
+from paywarden.jobs.monitor import HISTORY_DAYS, Monitored, MonitorSettings, Watched, parity_of
+from paywarden.jobs.monitor import monitor as monitor_served
+from paywarden.jobs.observed import Topics, observe
+from paywarden.jobs.parity import Parity
 from paywarden.jobs.serving import ServingModels, fit_engine
 from paywarden.jobs.state_build import Built, build_state, cut, ranges_of
 from paywarden.jobs.state_list import ListedState, drop_state, list_states
@@ -66,6 +72,10 @@ from paywarden.jobs.topics import label_columns, raw_columns, transaction_column
 from paywarden.jobs.training_data import History, Replayer, Versions, read_history
 from paywarden.monitoring.arrivals import ArrivalSettings
 from paywarden.monitoring.drift import DriftSettings
+from paywarden.monitoring.performance import DecaySettings
+from paywarden.monitoring.reference import Reference
+from paywarden.scoring.bundle import ModelBundle
+from paywarden.scoring.scorer import Scorer
 from paywarden.settings import Settings
 from paywarden.training.boosters import trainer_of
 from paywarden.training.gate import GateSettings
@@ -511,6 +521,76 @@ def check_data(settings: Settings, *, days: float | None = None, as_of: int | No
         days=days,
         as_of=as_of,
     )
+
+
+def monitor(
+    settings: Settings, *, as_of: int | None = None, parity: bool | None = None, say: Callable[[str], None]
+) -> tuple[Monitored, pa.Table]:
+    """What serves held against what was trained and promised, and the labels that this rests on.
+
+    ``parity`` says whether the history is replayed, by default the settings' ``monitoring.parity``.
+    """
+    models, topics, wanted = registry(settings), settings.kafka.topics, settings.monitoring
+    champion = models.find_champion()
+    if champion is None:
+        raise RegistryError("No version is champion yet: train and promote one first (`paywarden train`).")
+    bundle, stored = models.get(champion.version), lake(settings)
+    observed = observe(
+        stored,
+        Topics(topics.transactions, topics.labels, topics.predictions),
+        event_schema(settings),
+        max(HISTORY_DAYS, wanted.matured_days) + bundle.training.get("split", {}).get("label_delay_ms", 0) / DAY_MS,
+        as_of,
+    )
+    watched = Watched(champion.version, bundle, _reference(settings, models, champion.version, bundle, say))
+
+    def held() -> Parity | None:
+        if not stored.exists(topics.manifests):
+            return None
+        history = training_history(settings)
+        values = stored.read(topics.manifests)["value"].to_pylist()
+        found = [BatchManifest.from_json(value) for value in values]
+        return parity_of(observed, history.transactions, history.labels, found, _scorer_by_digest(models))
+
+    replays = wanted.parity if parity is None else parity
+    found = monitor_served(observed, watched, monitor_settings(settings), held if replays else lambda: None)
+    return found, observed.labels
+
+
+def _reference(
+    settings: Settings, models: MlflowRegistry, version: int, bundle: ModelBundle, say: Callable[[str], None]
+) -> Reference:
+    """The reference that was kept with a version; from a replay where there is none, as of an older Paywarden."""
+    try:
+        return read_reference(models.document(version, f"report/{REFERENCE}"))
+    except (RegistryError, DataError) as error:
+        say(f"version {version} has no reference ({error}); its training window is replayed")
+    with replayer(settings, say) as how:
+        return replayed_reference(training_history(settings), bundle, how)
+
+
+def _scorer_by_digest(models: MlflowRegistry) -> Callable[[str], Scorer]:
+    """A function that gives the model of a bundle's digest, from the registry."""
+    numbers = {version.bundle_digest: version.version for version in models.list_versions()}
+    known: dict[str, Scorer] = {}
+
+    def scorer(digest: str) -> Scorer:
+        if digest not in numbers:
+            raise RegistryError(f"No version has the bundle {digest[:12]}, which served; it was deleted.")
+        if digest not in known:
+            known[digest] = Scorer(models.get(numbers[digest]))
+        return known[digest]
+
+    return scorer
+
+
+def monitor_settings(settings: Settings) -> MonitorSettings:
+    """When monitoring speaks up here."""
+    wanted = settings.monitoring
+    decay = DecaySettings(
+        wanted.decay, wanted.level, wanted.calibration_factor, cost_matrix(settings), settings.training.cards_a_day
+    )
+    return MonitorSettings(wanted.matured_days, drift_settings(settings), decay)
 
 
 def drift_settings(settings: Settings) -> DriftSettings:

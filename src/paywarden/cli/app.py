@@ -21,6 +21,7 @@ from paywarden.cli import (
     label,
     maintain,
     models,
+    monitor,
     produce,
     state,
     stream,
@@ -74,6 +75,7 @@ app.add_typer(state.app, name="state")
 app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")
 app.command(name="evaluate")(evaluate.evaluate)
+app.command(name="monitor")(monitor.monitor)
 app.add_typer(maintain.app, name="maintain")
 app.command(name="check")(check.check)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito, Color universal design (2008): told apart whatever one's colour vision.
-_BLUE, _ORANGE, _GREEN, _GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
 _SHOWN_FEATURES: Final = 15
 _SHOWN_ROWS: Final = 2_000
 _DECIMALS: Final = 100.0  # amounts are read in hundredths of the base currency
@@ -27,13 +27,13 @@ _DECIMALS: Final = 100.0  # amounts are read in hundredths of the base currency
 
 def plot_window(path: Path, title: str, metrics: Metrics, predictions: Predictions) -> None:
     """Writes precision over recall, calibration, money saved over alerts and the scores' histogram as one PNG."""
-    figure = _figure(12.0, 9.0)
+    figure = new_figure(12.0, 9.0)
     figure.suptitle(title, fontsize=14)
     (first, second), (third, fourth) = figure.subplots(2, 2)
     curve = threshold_curve(predictions, CostMatrix(**metrics.costs))
     _precision_recall(first, curve, metrics)
     _money(second, curve, metrics)
-    _calibration(third, predictions)
+    draw_calibration(third, predictions)
     _scores(fourth, predictions, metrics)
     _save(figure, path)
 
@@ -53,7 +53,7 @@ def plot_contributions(
     step = max(-(-len(features) // _SHOWN_ROWS), 1)
     weight = np.abs(contributions[:, : len(names)]).mean(axis=0) if len(features) else np.zeros(len(names))
     shown = np.argsort(-weight, kind="stable")[:_SHOWN_FEATURES]
-    figure = _figure(10.0, 1.6 + 0.42 * len(shown))
+    figure = new_figure(10.0, 1.6 + 0.42 * len(shown))
     axes = figure.subplots()
     places = np.arange(len(shown))[::-1]
     dots = None
@@ -64,11 +64,11 @@ def plot_contributions(
         axes.scatter(moved[~present], height[~present], s=7, color="#BBBBBB", linewidths=0)
         rank = np.argsort(np.argsort(values[present], kind="stable"), kind="stable") / max(present.sum() - 1, 1)
         dots = axes.scatter(moved[present], height[present], s=7, c=rank, cmap="viridis", vmin=0, vmax=1, linewidths=0)
-    axes.axvline(0.0, color=_GREY, linewidth=0.8)
+    axes.axvline(0.0, color=GREY, linewidth=0.8)
     axes.set_yticks(places, [f"{names[feature]}  {weight[feature]:.2f}" for feature in shown])
     axes.set_xlabel("what the value adds to the score (log-odds; right is more suspicious)")
     axes.set_title(title + "\nbeside each name: its mean absolute contribution", fontsize=11)
-    _tidy(axes)
+    tidy(axes)
     if dots is not None:
         bar = figure.colorbar(dots, ax=axes, aspect=40, pad=0.02)
         bar.set_ticks([0, 1], labels=["low", "high"])
@@ -99,11 +99,11 @@ def _precision_recall(axes: Axes, curve: dict[str, NDArray[np.float64]], metrics
     axes.set_title("Precision and recall" + ("" if area is None else f" (average precision {area:.3f})"))
     axes.set(xlabel="recall: share of frauds found", ylabel="precision: share of alerts that are fraud")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    axes.step(curve["recall"], curve["precision"], where="post", color=_BLUE)
+    axes.step(curve["recall"], curve["precision"], where="post", color=BLUE)
     if metrics.precision is not None and metrics.recall is not None:
-        axes.plot(metrics.recall, metrics.precision, "o", color=_ORANGE, markersize=8, label="review threshold")
+        axes.plot(metrics.recall, metrics.precision, "o", color=ORANGE, markersize=8, label="review threshold")
         axes.legend(loc="best", frameon=False)
-    _tidy(axes)
+    tidy(axes)
 
 
 def _money(axes: Axes, curve: dict[str, NDArray[np.float64]], metrics: Metrics) -> None:
@@ -112,24 +112,25 @@ def _money(axes: Axes, curve: dict[str, NDArray[np.float64]], metrics: Metrics) 
     if len(curve["threshold"]):
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:,g}")
-        axes.plot(curve["alerts_per_day"], curve["money_saved"] / _DECIMALS, color=_BLUE)
+        axes.plot(curve["alerts_per_day"], curve["money_saved"] / _DECIMALS, color=BLUE)
         best = int(np.argmax(curve["money_saved"]))
         top = curve["money_saved"][best] / _DECIMALS
-        axes.plot(curve["alerts_per_day"][best], top, "D", color=_GREEN, label="most, if every alert is reviewed")
+        axes.plot(curve["alerts_per_day"][best], top, "D", color=GREEN, label="most, if every alert is reviewed")
         # Beyond the peak the line falls to the cost of reviewing everything, which would flatten all the rest.
         if top > 0:
             axes.set_ylim(-0.4 * top, 1.15 * top)
-    axes.axhline(0.0, color=_GREY, linewidth=0.8)
+    axes.axhline(0.0, color=GREY, linewidth=0.8)
     if metrics.alerts_per_day and metrics.money_saved is not None:
         saved = metrics.money_saved / _DECIMALS
-        axes.plot(metrics.alerts_per_day, saved, "o", color=_ORANGE, markersize=8, label="the chosen thresholds")
+        axes.plot(metrics.alerts_per_day, saved, "o", color=ORANGE, markersize=8, label="the chosen thresholds")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower left", frameon=False)
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    _tidy(axes)
+    tidy(axes)
 
 
-def _calibration(axes: Axes, predictions: Predictions) -> None:
+def draw_calibration(axes: Axes, predictions: Predictions) -> None:
+    """Draws the observed share of fraud over the predicted one, on logarithmic axes, beside the honest line."""
     axes.set_title("Calibration: does 5 % mean 5 in 100?")
     axes.set(xlabel="predicted probability of fraud", ylabel="observed share of fraud", xscale="log", yscale="log")
     curve = calibration_curve(predictions)
@@ -137,12 +138,12 @@ def _calibration(axes: Axes, predictions: Predictions) -> None:
     if seen.any():
         predicted, observed, rows = (curve[name][seen] for name in ("predicted", "observed", "rows"))
         low = max(min(predicted.min(), observed.min()) / 1.5, 1e-6)
-        axes.plot([low, 1], [low, 1], "--", color=_GREY, linewidth=1, label="honest")
+        axes.plot([low, 1], [low, 1], "--", color=GREY, linewidth=1, label="honest")
         error = 2.0 * np.sqrt(observed * (1.0 - observed) / rows)
         below = np.minimum(error, observed * 0.9)
-        axes.errorbar(predicted, observed, [below, error], fmt="o", color=_BLUE, capsize=2, label="model, ± 2 s.e.")
+        axes.errorbar(predicted, observed, [below, error], fmt="o", color=BLUE, capsize=2, label="model, ± 2 s.e.")
         axes.legend(loc="upper left", frameon=False)
-    _tidy(axes)
+    tidy(axes)
 
 
 def _scores(axes: Axes, predictions: Predictions, metrics: Metrics) -> None:
@@ -151,8 +152,8 @@ def _scores(axes: Axes, predictions: Predictions, metrics: Metrics) -> None:
     if len(predictions):
         bins = np.histogram_bin_edges(predictions.raw, bins=60).tolist()
         for label, color, chosen in (
-            ("genuine", _BLUE, ~predictions.target),
-            ("fraud", _ORANGE, predictions.target),
+            ("genuine", BLUE, ~predictions.target),
+            ("fraud", ORANGE, predictions.target),
         ):
             axes.hist(predictions.raw[chosen], bins=bins, histtype="stepfilled", alpha=0.35, color=color, label=label)
             axes.hist(predictions.raw[chosen], bins=bins, histtype="step", color=color)
@@ -160,16 +161,18 @@ def _scores(axes: Axes, predictions: Predictions, metrics: Metrics) -> None:
     if metrics.decline_threshold is not None:
         axes.axvline(metrics.decline_threshold, color="black", linestyle=":", linewidth=1, label="decline threshold")
     axes.legend(loc="upper right", facecolor="white", edgecolor="none", framealpha=0.9)
-    _tidy(axes)
+    tidy(axes)
 
 
-def _tidy(axes: Axes) -> None:
+def tidy(axes: Axes) -> None:
+    """Takes away what says nothing from the axes, and puts a faint grid behind the rest."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#E5E5E5", linewidth=0.6)
     axes.set_axisbelow(True)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches that no window is opened for."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- heavy, and only reports draw
     from matplotlib.figure import Figure  # noqa: PLC0415 -- as above
 

@@ -132,7 +132,11 @@ def decode_actions(values: Sequence[bytes]) -> pa.Table:
     """
     starts = range(0, len(values), _ACTIONS_AT_ONCE)
     read = [_decoded(values[start : start + _ACTIONS_AT_ONCE], ACTIONS, "decision") for start in starts]
-    found = pa.concat_tables([ACTIONS.empty_table(), *read])
+    return acting(pa.concat_tables([ACTIONS.empty_table(), *read]))
+
+
+def acting(found: pa.Table) -> pa.Table:
+    """Of decisions (a table with the columns of :data:`ACTIONS` at least) the acting one of each transaction, by id."""
     rank = pc.index_in(found["source"], value_set=pa.array(_ACTING))
     found = found.append_column("rank", rank).filter(rank.is_valid())
     order = pc.sort_indices(found, [(name, "ascending") for name in ("transaction_id", "rank", "decided_at")])

@@ -18,6 +18,7 @@ from paywarden.evaluation.report import Contributions, ReportedWindow, write_rep
 from paywarden.evaluation.splits import DAY_MS, TimeSplit, choose_split
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.replay import replay
+from paywarden.jobs.model_reference import model_reference, write_reference
 from paywarden.jobs.once import ONCE_TAG, once_tags
 from paywarden.jobs.promotion import Aliases, Contest, PromoteMode, Promotion, Registered, judge_and_promote
 from paywarden.jobs.training_data import History, Replayer, data_versions, replayed_dataset
@@ -185,6 +186,8 @@ def train_and_register(
         example = dataset.features[split.test.contains(dataset.occurred_at)][:_EXAMPLE_ROWS]
         with TemporaryDirectory(prefix="paywarden-report-") as directory:
             plots = report_of(result, Path(directory), "Training report")
+            reference = model_reference(dataset, history.transactions, split, result.bundle, settings.compromised_days)
+            plots.append(write_reference(reference, Path(directory)))
             version = run.register(result, tags=once_tags(once), plots=plots, example=example).version
         _require_first(registry, version, once)
         registry.set_alias("challenger", version)

@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NUMBER_BINS: Final = 10
+_OFTEN: Final = 0.05
 _MOST_CATEGORIES: Final = 200
 """A category that is rarer than the two hundred most frequent ones counts as new where it comes up."""
 
 
 @dataclass(frozen=True)
 class NumberBins:
-    """Ten bins of about equal size in the reference, told apart by `edges`, and a last one for absent values."""
+    """Ten bins of about equal size in the reference, and a last one for absent values.
+
+    `edges` rise; a bin holds its upper edge and nothing of what is at or below its lower one.
+    """
 
     edges: tuple[float, ...]
 
@@ -26,8 +30,12 @@ class NumberBins:
         present = values[~np.isnan(values)]
         if not len(present):
             return cls(())
-        inner = np.quantile(present, np.linspace(0.0, 1.0, _NUMBER_BINS + 1)[1:-1], method="closest_observation")
-        return cls(tuple(float(edge) for edge in np.unique(inner)))
+        inner = np.unique(
+            np.quantile(present, np.linspace(0.0, 1.0, _NUMBER_BINS + 1)[1:-1], method="closest_observation")
+        )
+        # A value that many rows have stands alone, apart from what is below it and above.
+        often = [edge for edge in inner if np.mean(present == edge) >= _OFTEN]
+        return cls(tuple(float(edge) for edge in np.unique([*inner, *np.nextafter(often, -np.inf)])))
 
     @property
     def size(self) -> int:
@@ -37,7 +45,7 @@ class NumberBins:
     def place(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """The bin of each value, int64 [N]; `size - 1` for absent."""
         absent = np.isnan(values)
-        found = np.searchsorted(np.asarray(self.edges), np.where(absent, 0.0, values), side="right")
+        found = np.searchsorted(np.asarray(self.edges), np.where(absent, 0.0, values), side="left")
         return np.where(absent, self.size - 1, found).astype(np.int64)
 
     def to_dict(self) -> dict[str, Any]:

@@ -74,8 +74,11 @@ def usual_psi(
 def _between_halves(place: NDArray[np.int64], size: int, clusters: Sequence[NDArray[np.int64]]) -> float:
     random, largest = np.random.default_rng(_SEED), 0.0
     for codes in clusters:
-        number = int(codes.max(initial=-1)) + 2  # the last is for rows without the entity
-        by_cluster = counts_by(np.where(codes < 0, number - 1, codes), number, place, size)
+        known = codes >= 0
+        number = int(codes.max(initial=-1)) + 1
+        if number < 2:
+            continue
+        by_cluster = counts_by(codes[known], number, place[known], size)
         chosen = random.random((_HALVES, number)) < 0.5
         first = chosen @ by_cluster
         # Only half of the rows are on either side, so chance moves them further apart than a week from the whole.

@@ -19,6 +19,7 @@ _SHORT_REFERENCE_DAYS: Final = 28.0
 _WATCH: Final = 0.6
 """Of the limit: what comes so near is worth a look."""
 _FEWEST_ROWS: Final = 100
+_COVERED: Final = 0.9
 _MORE_ABSENT: Final = 0.1
 _NEW_SHARE: Final = 0.01
 
@@ -80,7 +81,7 @@ def drifts_of(
     before = np.array(profile.counts, dtype=np.int64)
     for days in WINDOW_DAYS:
         inside = (occurred_at >= end - days * DAY_MS) & (occurred_at < end)
-        if days not in profile.usual or inside.sum() < _FEWEST_ROWS:
+        if days not in profile.usual or not _covers(occurred_at[inside], days, end):
             continue
         counts = np.bincount(place[inside], minlength=profile.bins.size)
         categorical = isinstance(profile.bins, CategoryBins)
@@ -98,6 +99,14 @@ def drifts_of(
         )
         found.append((drift, _findings(drift, profile, place[inside], values[inside])))
     return found
+
+
+def _covers(occurred_at: NDArray[np.int64], days: int, end: int) -> bool:
+    """Whether there are rows on every day of a window: of a part of a week, weekdays alone would be found to drift."""
+    if len(occurred_at) < _FEWEST_ROWS:
+        return False
+    span = int(occurred_at.max()) - int(occurred_at.min())
+    return span >= _COVERED * days * DAY_MS and len(np.unique((end - 1 - occurred_at) // DAY_MS)) == days
 
 
 def _findings(drift: Drift, profile: Profile, place: NDArray[np.int64], values: NDArray[Any]) -> list[Finding]:

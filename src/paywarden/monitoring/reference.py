@@ -47,9 +47,9 @@ class Profile:
 class Reference:
     """The columns of a span (`start` to `end`, epoch ms) by name, and the same of the scores of its later part.
 
-    `alert_share` is the least and the largest share of alerts of a window of so many days. `announced` and `frauds`
-    are the sum of the probabilities and the number of frauds of the test window, with the standard error of the
-    logarithm of their ratio.
+    `score_days` is how long that part is, `alert_share` the least and the largest share of alerts of a window of so
+    many days. `announced` is the logarithm of announced over actual frauds in the test window and its standard error,
+    `promise` the figures of that window with intervals and segments (:meth:`~paywarden.evaluation.metrics.Metrics`).
     """
 
     start: int
@@ -58,9 +58,8 @@ class Reference:
     score: Profile | None = None
     score_days: int = 0
     alert_share: Mapping[int, tuple[float, float]] = field(default_factory=dict)
-    announced: float | None = None
-    frauds: int | None = None
-    calibration_error: float | None = None
+    announced: tuple[float, float] | None = None
+    promise: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def days(self) -> float:
@@ -88,6 +87,7 @@ class Reference:
             fields["columns"] = {name: Profile.from_dict(found) for name, found in document["columns"].items()}
             fields["score"] = Profile.from_dict(document["score"]) if document["score"] else None
             fields["alert_share"] = {int(d): (float(v[0]), float(v[1])) for d, v in document["alert_share"].items()}
+            fields["announced"] = tuple(map(float, document["announced"])) if document["announced"] else None
             return cls(**fields)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise DataError(f"The reference of the model cannot be read ({error!r}); it is made anew.") from error

@@ -66,20 +66,34 @@ class DeltaLake:
 
         Strings come as ``string``, binary values as ``binary``. Raises LakeError where there is no such table.
         """
-        table = self.open_existing(topic)
-        try:
-            if version is not None:
-                table.load_as_version(version)
-            query = QueryBuilder().register("t", table).execute('SELECT * FROM t ORDER BY "partition", "offset"')
-            return _plain(pa.table(query))
-        except (DeltaError, OSError, pa.ArrowException) as error:
-            raise LakeError(
-                f"cannot read {self._uri(topic)}: {error}. Versions older than maintenance.lake_days are not kept."
-            ) from error
+        return self._rows(topic, 'SELECT * FROM t ORDER BY "partition", "offset"', version)
+
+    def read_since(self, topic: str, column: str, at: int) -> pa.Table:
+        """The rows whose ``column`` (a whole number) is ``at`` or more, as :meth:`read` gives them."""
+        return self._rows(topic, f'SELECT * FROM t WHERE "{column}" >= {at:d} ORDER BY "partition", "offset"')  # noqa: S608 -- see _rows
+
+    def newest(self, topic: str, column: str) -> int | None:
+        """The largest value of a column (a whole number); None where there is none, or no table."""
+        if not self.exists(topic):
+            return None
+        found = self._rows(topic, f'SELECT max("{column}") AS newest FROM t')  # noqa: S608 -- see _rows
+        return found["newest"][0].as_py()
 
     def exists(self, topic: str) -> bool:
         """Whether the topic has a table."""
         return self._open(topic) is not None
+
+    def _rows(self, topic: str, query: str, version: int | None = None) -> pa.Table:
+        """What a query answers of the table ``t``. Names and numbers in it are ours, never a user's text."""
+        table = self.open_existing(topic)
+        try:
+            if version is not None:
+                table.load_as_version(version)
+            return _plain(pa.table(QueryBuilder().register("t", table).execute(query)))
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise LakeError(
+                f"cannot read {self._uri(topic)}: {error}. Versions older than maintenance.lake_days are not kept."
+            ) from error
 
     def _create(self, topic: str, schema: pa.Schema) -> DeltaTable:
         """An empty table, ours or that of whoever was faster.
