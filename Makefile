@@ -85,7 +85,7 @@ stack-reset: ## Stop the platform and delete all its data
 	$(COMPOSE) down --remove-orphans --volumes
 
 stack-test: setup ## Bring a second platform up from nothing, test it from Kafka to a served model, take it down
-	$(RUN) python -m pytest tests/stack -s $(ARGS)
+	$(RUN) python tests/stack/run.py $(ARGS)
 
 # Removed with .venv, and older than uv.lock after an upgrade: either way it is made again.
 $(READY): uv.lock pyproject.toml | $(UV)

@@ -1,0 +1,133 @@
+"""A Compose project of its own: free ports, secrets of its own, a small world; brought up from nothing, taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "paywarden-test"
+
+# Some weeks of a small world train in seconds; few frauds have to do.
+SETTINGS = """\
+stream:
+  max_offsets_per_batch: 20000
+  spark_options:
+    spark.ui.enabled: "true"
+    spark.driver.memory: 768m
+    spark.executor.memory: 768m
+    spark.cores.max: "2"
+training: {strategies: [none], imbalance: none, tuning_trials: 2}
+gate: {fewest_positives: 50, resamples: 300}
+"""
+WORLD = {
+    "PRODUCER_CARDS": "600",
+    "PRODUCER_FRAUD_RATE": "0.04",
+    "PRODUCER_RATE": "5",
+    "ARCHIVE_SECONDS": "5",
+}
+PORTS = ("KAFKA", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "STREAM_UI", "SPARK", "FLOWER")
+
+
+class StackError(Exception):
+    """What went wrong, for the person who runs the test."""
+
+
+class Stack:
+    """The project; ``variables`` are what its services were told, secrets included."""
+
+    def __init__(self, profile: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="paywarden-stack-")
+        folder = Path(self._folder.name)
+        self._file = folder / "variables"
+        settings = folder / "paywarden.yaml"
+        settings.write_text(SETTINGS)
+        folder.chmod(0o755)  # containers read the settings as another user
+        subprocess.run(
+            [sys.executable, "-m", "paywarden.cli.app", "init", "--file", str(self._file), "--profile", profile],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        ports = {f"{name}_PORT": str(port) for name, port in zip(PORTS, _free_ports(len(PORTS)), strict=True)}
+        written = dict(line.split("=", 1) for line in self._file.read_text().splitlines() if not line.startswith("#"))
+        self.variables = {**written, **WORLD, **ports, "SETTINGS_FILE": str(settings)}
+        self._write()
+
+    def set(self, **variables: str) -> None:
+        """Change variables for services that are created from now on."""
+        self.variables.update(variables)
+        self._write()
+
+    def port(self, name: str) -> int:
+        """The port of this machine that leads to KAFKA, S3, MLFLOW, AIRFLOW, …"""
+        return int(self.variables[f"{name}_PORT"])
+
+    def compose(self, *arguments: str, seconds: float = 600, quiet: bool = True) -> str:
+        """What `docker compose` printed. Raises StackError where it failed."""
+        command = ["docker", "compose", "--project-name", PROJECT, "--env-file", str(self._file)]
+        command += ["--file", str(ROOT / "deploy/compose/compose.yaml"), *arguments]
+        # Compose prefers the environment to the file: a developer's own variables must not get in.
+        environment = {name: value for name, value in os.environ.items() if name not in self.variables}
+        try:
+            done = subprocess.run(
+                command, capture_output=quiet, text=True, timeout=seconds, check=False, env=environment
+            )
+        except subprocess.TimeoutExpired as error:
+            raise StackError(f"`docker compose {' '.join(arguments)}` took more than {seconds:.0f} s") from error
+        if done.returncode:
+            said = (done.stderr or "")[-3000:]
+            raise StackError(f"`docker compose {' '.join(arguments)}` ended with {done.returncode}:\n{said}")
+        return done.stdout or ""
+
+    def up(self, *services: str, seconds: float = 600) -> None:
+        """Start services (all) and wait until they are healthy."""
+        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", str(int(seconds)), *services)
+
+    def containers(self) -> dict[str, dict[str, str]]:
+        """Service → its container's Name, State, Health and ExitCode."""
+        lines = self.compose("ps", "--all", "--format", "json").splitlines()
+        return {found["Service"]: found for found in map(json.loads, lines)}
+
+    def wait_healthy(self, service: str, seconds: float = 180) -> float:
+        """The seconds until a service was healthy."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            if self.containers().get(service, {}).get("Health") == "healthy":
+                return time.monotonic() - began
+            time.sleep(1)
+        raise StackError(f"{service} is not healthy after {seconds:.0f} s: {self.containers().get(service)}")
+
+    def run(self, service: str, *command: str) -> str:
+        """What a command printed in a service's container."""
+        return self.compose("exec", "--no-TTY", service, *command)
+
+    def take_down(self) -> None:
+        """No container, network or volume of the project is left."""
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20")
+
+    def left_behind(self) -> str:
+        """What of the project is still there."""
+        label = f"label=com.docker.compose.project={PROJECT}"
+        kinds = (["ps", "--all"], ["volume", "ls"], ["network", "ls"])
+        asked = [["docker", *kind, "--quiet", "--filter", label] for kind in kinds]
+        return "".join(subprocess.run(words, capture_output=True, text=True, check=True).stdout for words in asked)
+
+    def _write(self) -> None:
+        self._file.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for some in sockets:
+            some.bind(("127.0.0.1", 0))
+        return [some.getsockname()[1] for some in sockets]
+    finally:
+        for some in sockets:
+            some.close()
