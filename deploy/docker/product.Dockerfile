@@ -52,6 +52,14 @@ LABEL org.opencontainers.image.title="Paywarden" \
 COPY --from=product /wheels /tmp/wheels
 RUN /usr/local/bin/pip --python /opt/paywarden/bin/python install --no-cache-dir --no-deps --no-index \
     --root-user-action=ignore /tmp/wheels/*.whl
+# Compiled here for the processor at hand; on another one it is compiled anew, half a minute at the first use.
+RUN install -d -o paywarden -g paywarden /opt/paywarden-compiled
+ENV NUMBA_CACHE_DIR=/opt/paywarden-compiled
 USER paywarden
 WORKDIR /var/lib/paywarden
+RUN python -c "from paywarden.features.replay import replay; \
+from paywarden.features.templates import full_catalogue; \
+from paywarden.simulation.world import World; \
+world = World(1, cards=50); day = next(world.days(0, 1)); \
+replay(day.transactions, day.labels, full_catalogue(world.schema))"
 CMD ["paywarden", "--help"]

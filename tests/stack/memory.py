@@ -26,11 +26,12 @@ class MemoryWatch:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> MemoryWatch:
+    def start(self) -> None:
+        """Begin to look."""
         self._thread.start()
-        return self
 
-    def __exit__(self, *_error: object) -> None:
+    def stop(self) -> None:
+        """Look no more."""
         self._end.set()
         self._thread.join()
 

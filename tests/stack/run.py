@@ -243,16 +243,17 @@ def main() -> int:
         return 1
     test, failed = Test(arguments.profile), False
     test.stack.take_down()  # of an earlier test that was killed
-    steps = test.steps()
-    with MemoryWatch() as memory:
-        for number, (name, step) in enumerate(steps, 1):
-            print(f"[{time.monotonic() - test.began:6.0f} s] {number}/{len(steps)} {name}", flush=True)
-            try:
-                step()
-            except StackError as error:
-                print(f"FAILED: {name}\n{error}", file=sys.stderr)
-                failed = True
-                break
+    memory, steps = MemoryWatch(), test.steps()
+    memory.start()
+    for number, (name, step) in enumerate(steps, 1):
+        print(f"[{time.monotonic() - test.began:6.0f} s] {number}/{len(steps)} {name}", flush=True)
+        try:
+            step()
+        except StackError as error:
+            print(f"FAILED: {name}\n{error}", file=sys.stderr)
+            failed = True
+            break
+    memory.stop()
     print("peak memory", *memory.lines(), sep="\n  ", flush=True)
     if arguments.keep:
         print(f"the platform is left up; take it down with: docker compose -p {PROJECT} down -v")
