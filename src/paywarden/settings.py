@@ -34,8 +34,9 @@ CONFIG_VARIABLE = "PAYWARDEN_CONFIG"
 DEFAULT_CONFIG = Path("paywarden.yaml")
 ENVIRONMENT_PREFIX = "PAYWARDEN_"
 
-_NOT_SETTINGS = {CONFIG_VARIABLE, "PAYWARDEN_DATA"}
-"""Variables of this prefix that are read elsewhere: the file's own path, and the tests' data folder."""
+_NOT_SETTINGS = {CONFIG_VARIABLE, "PAYWARDEN_DATA", "PAYWARDEN_COMMAND", "PAYWARDEN_ALERT_WEBHOOK"}
+"""Variables of this prefix that are read elsewhere: the file's own path, the tests' data folder, and what Airflow's
+tasks call and tell."""
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 

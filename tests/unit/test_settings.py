@@ -157,3 +157,9 @@ def test_settings_cannot_be_changed():
     settings = load_settings()
     with pytest.raises(ValidationError, match="frozen"):
         settings.kafka.partitions = 9
+
+
+@pytest.mark.parametrize("name", ["PAYWARDEN_COMMAND", "PAYWARDEN_ALERT_WEBHOOK"])
+def test_what_airflows_tasks_are_told_is_no_wrong_setting(monkeypatch, name):
+    monkeypatch.setenv(name, "something")
+    assert load_settings().kafka.partitions == 4
