@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from paywarden.adapters.kafka.admin import end_offsets, ensure_topics, ping
+from paywarden.adapters.kafka.admin import end_offsets, ensure_topics
 from paywarden.adapters.kafka.connection import KafkaConnection
 from paywarden.adapters.kafka.consumer import RECORD_SCHEMA
 from paywarden.adapters.kafka.consumer import tail as tail_topics
@@ -25,7 +25,6 @@ from paywarden.adapters.lake.delta_lake import DeltaLake
 from paywarden.adapters.lake.upkeep import TendedTable, tend
 from paywarden.adapters.local import ivy
 from paywarden.adapters.local.durable import replace_durably
-from paywarden.adapters.local.java import require_java
 from paywarden.adapters.local.manifest_files import ManifestFiles
 from paywarden.adapters.local.process import ChildProcess
 from paywarden.adapters.local.servers import LocalServers
@@ -655,40 +654,3 @@ def command_process(name: str, arguments: list[str], log: Path, environment: dic
 def days_ms(days: float) -> int:
     """Days in milliseconds."""
     return int(days * DAY_MS)
-
-
-def _java(_settings: Settings) -> str:
-    return str(require_java())
-
-
-def _kafka(settings: Settings) -> str:
-    return f"{ping(kafka(settings))} broker(s) at {settings.kafka.bootstrap_servers}"
-
-
-def _lake(settings: Settings) -> str:
-    topics = settings.kafka.topics
-    found = [topic for topic in (topics.transactions, topics.labels) if lake(settings).exists(topic)]
-    return f"{settings.lake.path}: " + (", ".join(found) if found else "empty; `paywarden archive` fills it")
-
-
-def _state(settings: Settings) -> str:
-    found = state_epochs(settings).layouts()
-    where = str(settings.state.path) if settings.state.backend == "lmdb" else "redis"
-    if not found:
-        return f"{where}: none yet; `paywarden state build` or the stream makes it"
-    return f"{where}: {len(found)} state(s), of layout {', '.join(layout[:16] for layout in found)}"
-
-
-def _registry(settings: Settings) -> str:
-    versions = registry(settings).list_versions()
-    return f"{settings.mlflow.tracking_uri}: {len(versions)} version(s) of {settings.mlflow.model_name}"
-
-
-PROBES: dict[str, Callable[[Settings], str]] = {
-    "java": _java,
-    "kafka": _kafka,
-    "lake": _lake,
-    "state": _state,
-    "mlflow": _registry,
-}
-"""What `paywarden check` tries: each says what it found, or raises a PaywardenError with the remedy."""

@@ -35,7 +35,12 @@ _NOT_YET = frozenset(
 
 def ping(connection: KafkaConnection, timeout_seconds: float = 5.0) -> int:
     """The number of brokers alive; raises :class:`KafkaError` when none answers within ``timeout_seconds``."""
-    return len(_metadata(_Client(connection), "Asking for the brokers", timeout_seconds).brokers)
+    return len(metadata_of(connection, timeout_seconds).brokers)
+
+
+def metadata_of(connection: KafkaConnection, timeout_seconds: float = 5.0) -> ClusterMetadata:
+    """The brokers and topics as the cluster tells them; raises :class:`KafkaError` as :func:`ping` does."""
+    return _metadata(_Client(connection), "Asking for the brokers", timeout_seconds)
 
 
 def ensure_topics(

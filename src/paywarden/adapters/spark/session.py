@@ -22,8 +22,7 @@ def spark_session(
     On a cluster executors call Python by this one's path, or by PYSPARK_PYTHON where that is set; those of a standalone
     cluster call the driver back by this machine's host name. Raises EnvironmentNotReady where the JVM does not come up.
     """
-    local = master.startswith("local")
-    executable = sys.executable if local else os.environ.get("PYSPARK_PYTHON", sys.executable)
+    executable = worker_python(master)
     os.environ["PYSPARK_PYTHON"], os.environ["PYSPARK_DRIVER_PYTHON"] = executable, sys.executable
     # Tasks are the threads: a worker's libraries must not start their own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -48,6 +47,11 @@ def spark_session(
         raise EnvironmentNotReady(f"Spark did not start: {error}; is Java 17 or newer on PATH?") from error
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def worker_python(master: str) -> str:
+    """The Python that executors call: this one on this machine, on a cluster what PYSPARK_PYTHON names."""
+    return sys.executable if master.startswith("local") else os.environ.get("PYSPARK_PYTHON", sys.executable)
 
 
 def _driver_address(master: str) -> dict[str, str]:

@@ -107,6 +107,15 @@ class RedisServer:
                 f"{self.address} evicts keys ({evicting[0]}), so state would vanish unseen. Set noeviction."
             )
 
+    def facts(self) -> dict[str, str]:
+        """Version and memory settings as the server tells them; of a cluster, those of one of its nodes."""
+        command: Any = self._client
+        with self._translated():
+            report = {**command.execute_command("INFO", "server"), **command.execute_command("INFO", "memory")}
+        if report and all(isinstance(value, dict) for value in report.values()):
+            report = next(iter(report.values()))
+        return {str(name): str(value) for name, value in report.items()}
+
     def close(self) -> None:
         """Close the connections that were opened here."""
         self._closed = True
