@@ -1,6 +1,8 @@
 """Runs of the DAGs in the real Airflow, with a command that only writes down what it was asked."""
 
 import json
+import os
+import re
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -109,3 +111,12 @@ def test_an_alarm_fails_and_is_told(run_dag, webhook):
     run = run_dag("monitor", None, {"monitor": [3, alarm]}, PAYWARDEN_ALERT_WEBHOOK=url)
     assert states(run) == {"monitor": "failed", "has_decayed": "upstream_failed", "retrain": "upstream_failed"}
     assert posted[0]["reasons"] == ["Half of the amounts are absent."]
+
+
+def test_a_task_that_takes_too_long_leaves_no_process_behind(run_dag):
+    run = run_dag("maintain", None, None, RECORDER_SLEEP="maintain lake", TIMEOUT_SECONDS="5")
+    assert states(run)["lake"] == "failed"
+    assert "AirflowTaskTimeout" in run["log"]
+    (number,) = re.findall(r"process (\d+) ", run["log"])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number), 0)
