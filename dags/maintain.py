@@ -6,7 +6,7 @@ version are deleted, and records of the online state that have expired make room
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from airflow.sdk import DAG
 
@@ -17,7 +17,6 @@ with DAG(
     description="Lake, runs and online state in bounds",
     doc_md=__doc__,
     schedule="30 5 * * *",
-    start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

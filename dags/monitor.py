@@ -6,7 +6,7 @@ task and so tells the webhook; a model that has decayed is trained anew, at most
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
@@ -19,7 +19,6 @@ with DAG(
     description="Whether what is served is still what was promised",
     doc_md=__doc__,
     schedule="30 * * * *",
-    start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,

@@ -8,7 +8,7 @@ nothing anew; trigger another run for that.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
@@ -21,7 +21,6 @@ with DAG(
     description="From new events in Kafka to a judged model",
     doc_md=__doc__,
     schedule="0 3 * * *",
-    start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=20),

@@ -70,6 +70,11 @@ def test_every_pool_is_made_when_the_platform_is(bag):
     assert used - {"default_pool"} == set(made)
 
 
+def test_a_new_platform_waits_for_the_next_time_instead_of_running_what_it_missed(bag):
+    """With a start date Airflow would at once run the latest night that has passed, on a lake that is still empty."""
+    assert {(dag["start_date"], dag["catchup"]) for dag in bag["dags"].values()} == {(None, False)}
+
+
 def test_every_task_is_tried_again_bounded_in_time_and_told_of(bag):
     for dag in bag["dags"].values():
         for task in dag["tasks"].values():

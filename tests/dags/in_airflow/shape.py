@@ -40,6 +40,7 @@ def shape_of_param(param: Any) -> dict[str, Any]:
 def shape_of_dag(dag: Any) -> dict[str, Any]:
     return {
         "schedule": dag.schedule,
+        "start_date": dag.start_date,
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "params": {name: shape_of_param(dag.params.get_param(name)) for name in dag.params},
