@@ -157,8 +157,9 @@ class PaywardenOperator(BaseOperator):
 
 
 def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command: ours without Airflow's settings, whose secrets are none of its business."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
+    """The environment of a command: ours without what is Airflow's, whose secrets are none of its business."""
+    ours = ("AIRFLOW_", "_AIRFLOW_", COMMAND, WEBHOOK)
+    kept = {name: value for name, value in environment.items() if not name.startswith(ours)}
     return {"COLUMNS": "160", **kept}
 
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DAGS = ROOT / "dags"
 HERE = Path(__file__).parent
-ENVIRONMENT = "PAYWARDEN_AIRFLOW_ENV"
+ENVIRONMENT = "AIRFLOW_VENV"
 
 
 @pytest.fixture(scope="session")

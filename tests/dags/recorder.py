@@ -16,8 +16,8 @@ with Path(os.environ["RECORDER_LOG"]).open("a") as log:
     log.write(json.dumps(arguments) + "\n")
 words = " ".join(argument for argument in arguments if argument.isalpha())
 status, document = json.loads(os.environ.get("RECORDER_ANSWERS", "{}")).get(words, [0, {"version": 7}])
-seen = os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "unknown")
-sys.stderr.write(f"{words} is under way; the database is {seen}\n")
+secrets = sorted(name for name in os.environ if name.startswith("AIRFLOW") or "WEBHOOK" in name)
+sys.stderr.write(f"{words} is under way; it was given {secrets}\n")
 if words == os.environ.get("RECORDER_SLEEP"):
     child = subprocess.Popen(["sleep", "3600"])
     sys.stderr.write(f"process {child.pid}\n")

@@ -58,7 +58,7 @@ def test_a_night_hands_the_version_from_task_to_task(run_dag):
         ["models", "report", "41", "--json"],
     ]  # fmt: skip
     assert run["tasks"]["train"] == ["success", {"version": 41}]
-    assert "train is under way; the database is unknown" in run["log"]
+    assert "train is under way; it was given []" in run["log"]
 
 
 def test_what_is_not_to_be_promoted_moves_no_alias(run_dag):
@@ -86,7 +86,7 @@ def test_a_command_that_fails_fails_its_task_with_its_stderr_in_the_log(run_dag,
     url, posted = webhook
     run = run_dag("train_challenger", None, {"archive": [1, {}]}, PAYWARDEN_ALERT_WEBHOOK=url)
     assert states(run)["archive"] == "failed"
-    assert "archive is under way" in run["log"]
+    assert "archive is under way; it was given []" in run["log"]
     assert "`paywarden archive` ended with status 1" in run["log"]
     assert [(told["task_id"], told["reasons"]) for told in posted] == [("archive", [])]
 

@@ -44,8 +44,8 @@ def test_airflow_reads_them_without_an_error_or_a_warning(bag):
 
 
 def test_their_shape_is_the_one_that_is_checked_in(bag):
-    """PAYWARDEN_WRITE_SHAPE=1 writes it anew, for a change that is meant."""
-    if os.environ.get("PAYWARDEN_WRITE_SHAPE"):
+    """WRITE_SHAPE=1 writes it anew, for a change that is meant."""
+    if os.environ.get("WRITE_SHAPE"):
         SNAPSHOT.write_text(json.dumps(bag["dags"], indent=1, sort_keys=True) + "\n")
     assert bag["dags"] == json.loads(SNAPSHOT.read_text())
 

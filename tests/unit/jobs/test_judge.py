@@ -45,6 +45,12 @@ def test_cards_that_training_left_out_are_left_out_again(strong, contested):
     assert contest_of(strong.bundle, contested, replay, lambda: 0).compromised_days == 14
 
 
+def test_only_what_could_be_known_at_the_time_is_known(strong, contested):
+    then = strong.bundle.training["as_of"] - 86_400_000
+    bundle = replace(strong.bundle, training={**strong.bundle.training, "as_of": then})
+    assert contest_of(bundle, contested, replay, lambda: 0).dataset.as_of == then
+
+
 def test_a_bundle_that_does_not_say_what_it_was_trained_on_is_not_judged(weak, strong, judge_of):
     training = {name: value for name, value in strong.bundle.training.items() if name != "as_of"}
     registry = Registry({1: weak.bundle, 2: replace(strong.bundle, training=training)}, champion=1)
