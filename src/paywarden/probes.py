@@ -99,7 +99,9 @@ def _clock(settings: Settings) -> str:
 
 
 def _directories(settings: Settings) -> list[Path]:
-    found = [settings.stream.directory, settings.stream.manifests, settings.cache_dir]
+    found = [settings.stream.directory, settings.stream.manifests]
+    if not settings.cache_dir.exists():  # jars that are there already need no room: images have them read-only
+        found.append(settings.cache_dir)
     if settings.state.backend == "lmdb":
         found.append(settings.state.path)
     if "://" not in settings.lake.path:
