@@ -67,6 +67,7 @@ def scores_plot(profile: Profile, scores: NDArray[np.float64], predictions: Pred
     first, second = figure.subplots(1, 2)
     _tenths(first, profile, scores)
     draw_calibration(second, predictions)
+    second.set_title("")  # the one in the middle, of a window's report
     second.set_title("Calibration on matured labels", loc="left", fontsize=11)
     return _svg(figure)
 
