@@ -7,9 +7,9 @@ SHELL := /bin/bash
 
 # uv from PATH, else one of our own under .cache. No uv variable of the environment is needed or changed.
 UV := $(or $(shell command -v uv 2>/dev/null),.cache/uv/bin/uv)
-# The first of these that is 3.10 or newer; empty when there is none.
-PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11 python3.10; do \
-	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { command -v "$$name"; break; }; done)
+# The first of these that is 3.11 or newer; empty when there is none.
+PYTHON := $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$name"; break; }; done)
 # --no-sync: `setup` has installed what uv.lock says, so that running a command never waits for a resolver.
 RUN := $(UV) run --no-sync
 CACHE := $(or $(PAYWARDEN_CACHE_DIR),$(HOME)/.cache/paywarden)
@@ -92,8 +92,8 @@ $(READY): uv.lock pyproject.toml | $(UV)
 	@if [ -n "$(PYTHON)" ]; then \
 		$(UV) sync --frozen --python "$(PYTHON)"; \
 	else \
-		echo "No Python 3.10 or newer found; uv fetches one. (To use your own, install it and run make again.)"; \
-		$(UV) sync --frozen --python '>=3.10'; \
+		echo "No Python 3.11 or newer found; uv fetches one. (To use your own, install it and run make again.)"; \
+		$(UV) sync --frozen --python '>=3.11'; \
 	fi
 	@touch $@
 
@@ -104,7 +104,7 @@ $(AIRFLOW_READY): deploy/airflow/requirements.lock | $(READY) $(UV)
 	@touch $@
 
 .cache/uv/bin/uv:
-	@command -v python3 >/dev/null || { echo "No python3 on PATH. Install Python 3.10 or newer." >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "No python3 on PATH. Install Python 3.11 or newer." >&2; exit 1; }
 	@python3 -m venv .cache/uv || { \
 		echo "python3 cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@.cache/uv/bin/python -m pip install --quiet uv

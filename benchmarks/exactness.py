@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -32,8 +32,7 @@ from paywarden.training.boosters import Examples, XGBoostTrainer
 
 WINDOWS = (DAY, WEEK, MONTH)
 TRAINING_BEGINS = tuple(
-    int(datetime(2018, month, day, tzinfo=timezone.utc).timestamp() * 1000)
-    for month, day in ((8, 15), (8, 8), (8, 1), (7, 25))
+    int(datetime(2018, month, day, tzinfo=UTC).timestamp() * 1000) for month, day in ((8, 15), (8, 8), (8, 1), (7, 25))
 )
 WEEK_MS = 7 * DAY_MS
 TRAINER = XGBoostTrainer(

@@ -1,6 +1,6 @@
 """What `paywarden check` tries: each probe says what it found, or raises a PaywardenError with the remedy.
 
-Like ``wiring.py`` it knows settings and adapters, and only looks: nothing is made or changed, save for one object that
+Like ``wiring`` it knows settings and adapters, and only looks: nothing is made or changed, save for one object that
 a round trip puts beside the lake's tables and deletes.
 """
 

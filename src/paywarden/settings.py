@@ -1,6 +1,6 @@
 """Every setting of Paywarden, in one frozen object: the only place where the environment and files are read.
 
-Built at entry points only (CLI, service, DAGs); rooms get small value objects made from it in ``wiring.py``. From
+Built at entry points only (CLI, service, DAGs); rooms get small value objects made from it in ``wiring``. From
 strongest to weakest: arguments (the CLI's flags), environment (``PAYWARDEN_KAFKA__BOOTSTRAP_SERVERS``), a YAML file
 (``paywarden.yaml`` in the working directory, or the one that ``PAYWARDEN_CONFIG`` names), the defaults below. Sections
 merge key by key. Defaults are those of one machine without any server of its own.

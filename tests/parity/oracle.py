@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
@@ -378,7 +378,7 @@ PAIRS = ("card_merchant", "merchant_card")
 
 
 def _local(event: Event, zone: str) -> datetime:
-    utc = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=event["occurred_at"])
+    utc = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=event["occurred_at"])
     return utc.astimezone(ZoneInfo(zone))
 
 

@@ -1,5 +1,5 @@
 import os
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
@@ -57,7 +57,7 @@ def test_rates_hold_from_midnight_utc():
     rates = {"USD": [{"from": "2024-01-01", "rate": "0.9"}, {"from": "2024-02-01", "rate": "0.8"}]}
     table = wiring.currency_table(load_settings(events={"rates": rates}))
     assert table.base == "EUR"
-    midnight = int(datetime(2024, 2, 1, tzinfo=timezone.utc).timestamp() * 1000)
+    midnight = int(datetime(2024, 2, 1, tzinfo=UTC).timestamp() * 1000)
     assert [rate.valid_from_ms for rate in table.rates["USD"]][1] == midnight
     assert [rate.rate for rate in table.rates["USD"]] == [Decimal("0.9"), Decimal("0.8")]
 

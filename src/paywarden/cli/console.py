@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -50,7 +50,7 @@ def epoch_ms(as_of: str | None) -> int | None:
         at = datetime.fromisoformat(as_of)
     except ValueError as error:
         raise typer.BadParameter(f"--as-of is {as_of!r}; write it as 2024-05-01 or 2024-05-01T06:00") from error
-    return int((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def saying(status: Status) -> Callable[[str], None]:

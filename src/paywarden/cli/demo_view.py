@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -95,7 +95,7 @@ class DemoView:
 def _cells(alert: dict[str, Any]) -> list[str]:
     entities = alert["entities"]
     return [
-        datetime.fromtimestamp(alert["occurred_at"] / 1000, timezone.utc).strftime("%m-%d %H:%M:%S"),
+        datetime.fromtimestamp(alert["occurred_at"] / 1000, UTC).strftime("%m-%d %H:%M:%S"),
         _masked(entities.get("card")),
         str(entities.get("merchant") or "–"),
         f"{alert['amount_base'] / 100:,.2f}",

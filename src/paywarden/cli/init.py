@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from paywarden.errors import ConfigurationError
 from paywarden.jobs.stack_environment import environment_text
 
 
-class Profile(str, Enum):
+class Profile(StrEnum):
     """How much of the stack runs."""
 
     small = "small"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -25,7 +25,7 @@ def list_models() -> None:
     """
     table = Table("version", "aliases", "gate", "bundle", "state", "registered (UTC)")
     for model in wiring.registry(settings_of()).list_versions():
-        registered = datetime.fromtimestamp(model.created_at / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
+        registered = datetime.fromtimestamp(model.created_at / 1000, UTC).strftime("%Y-%m-%d %H:%M")
         aliases, bundle, layout = ", ".join(model.aliases), model.bundle_digest[:12], model.state_layout_digest[:16]
         table.add_row(str(model.version), aliases, model.tags.get("paywarden.gate", "–"), bundle, layout, registered)
     out.print(table)

@@ -26,7 +26,7 @@ from paywarden.training.strategies import StrategyFigures
 _MONEY: Final = ("money_saved",)
 
 
-class PromoteChoice(str, Enum):
+class PromoteChoice(str, Enum):  # noqa: UP042  # of a StrEnum mypy would not know the words
     """Who decides whether a new version serves."""
 
     gate = "gate"

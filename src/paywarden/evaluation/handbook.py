@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -77,7 +77,7 @@ class HandbookFold:
     @property
     def name(self) -> str:
         """The first day of test, as a date."""
-        return datetime.fromtimestamp(self.test.start / 1000, timezone.utc).date().isoformat()
+        return datetime.fromtimestamp(self.test.start / 1000, UTC).date().isoformat()
 
 
 def _folds(latest: str) -> tuple[HandbookFold, ...]:

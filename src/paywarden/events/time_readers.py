@@ -7,7 +7,7 @@ add a function to :data:`TIME_FORMATS`, and its name to :data:`COUNTED_FROM_STAR
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -135,7 +135,7 @@ def _local_ms(source: TimeSource) -> int:
     start = source.start or datetime(1970, 1, 1)  # noqa: DTZ001 - naive is meant
     zone = ZoneInfo(source.timezone)
     naive = start if start.tzinfo is None else start.astimezone(zone).replace(tzinfo=None)
-    return round(naive.replace(tzinfo=timezone.utc).timestamp() * 1000)
+    return round(naive.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def _start_ms(source: TimeSource) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from collections.abc import Container
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from functools import cache
 from types import ModuleType
 from typing import cast
@@ -76,7 +76,7 @@ def _distinct(periods: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _offset_ms(at_ms: int, zone: zoneinfo.ZoneInfo) -> int:
-    offset = datetime.fromtimestamp(at_ms / 1000, timezone.utc).astimezone(zone).utcoffset()
+    offset = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).utcoffset()
     return int(offset.total_seconds() * 1000) if offset else 0
 
 

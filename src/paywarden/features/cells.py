@@ -41,7 +41,7 @@ SQUARES_CAP = (1 << 26) - 1
 MAX_CAP = (1 << 32) - 2
 """Amounts count as at most this many minor units in a maximum (42,949,672.94)."""
 
-_WORD_MAX = np.iinfo(np.int64).max
+_WORD_MAX = np.int64(np.iinfo(np.int64).max)
 
 Wide = NDArray[np.int64]
 Narrow = NDArray[np.uint32]
@@ -53,7 +53,7 @@ def halves(words: NDArray[np.int64]) -> NDArray[np.uint32]:
 
 
 @inlined
-def add_squares(left: int, right: int) -> int:
+def add_squares(left: np.int64, right: np.int64) -> np.int64:
     """Two sums of squares as one that stays at the largest word."""
     return _WORD_MAX if left > _WORD_MAX - right else left + right
 
@@ -76,7 +76,7 @@ def add_maximum(narrow: Narrow, at: int, value: np.int64) -> None:
 @inlined
 def add_square(wide: Wide, at: int, value: np.int64) -> None:
     """Add the square of a value to the word at ``at``."""
-    capped = min(abs(value), SQUARES_CAP)
+    capped = min(abs(value), np.int64(SQUARES_CAP))
     wide[at] = add_squares(wide[at], capped * capped)
 
 
@@ -111,7 +111,7 @@ def add_cell(kind: int, wide: Wide, narrow: Narrow, at: int, value: np.int64) ->
 
 
 @inlined
-def sum_narrow(narrow: Narrow, start: int, stop: int) -> int:
+def sum_narrow(narrow: Narrow, start: int, stop: int) -> np.int64:
     """Merged counts of the cells from ``start`` to before ``stop``."""
     total = np.int64(0)
     for i in range(start, stop):
@@ -120,7 +120,7 @@ def sum_narrow(narrow: Narrow, start: int, stop: int) -> int:
 
 
 @inlined
-def max_narrow(narrow: Narrow, start: int, stop: int) -> int:
+def max_narrow(narrow: Narrow, start: int, stop: int) -> np.int64:
     """Merged maxima."""
     largest = np.int64(0)
     for i in range(start, stop):
@@ -129,7 +129,7 @@ def max_narrow(narrow: Narrow, start: int, stop: int) -> int:
 
 
 @inlined
-def sum_wide(wide: Wide, start: int, stop: int) -> int:
+def sum_wide(wide: Wide, start: int, stop: int) -> np.int64:
     """Merged sums."""
     total = np.int64(0)
     for i in range(start, stop):
@@ -138,7 +138,7 @@ def sum_wide(wide: Wide, start: int, stop: int) -> int:
 
 
 @inlined
-def sum_squares(wide: Wide, start: int, stop: int) -> int:
+def sum_squares(wide: Wide, start: int, stop: int) -> np.int64:
     """Merged sums of squares."""
     total = np.int64(0)
     for i in range(start, stop):
@@ -147,7 +147,7 @@ def sum_squares(wide: Wide, start: int, stop: int) -> int:
 
 
 @inlined
-def either_wide(wide: Wide, start: int, stop: int) -> int:
+def either_wide(wide: Wide, start: int, stop: int) -> np.int64:
     """Merged small sketches."""
     bits = np.int64(0)
     for i in range(start, stop):
@@ -181,7 +181,7 @@ def merge_cells(kind: int, into: Wide, at: int, wide: Wide, narrow: Narrow, star
 
 
 @compiled
-def _ones(word: np.uint64) -> int:
+def _ones(word: np.uint64) -> np.int64:
     """How many bits are set, by adding neighbours up.
 
     Source: H. S. Warren, Hacker's Delight, 2nd edition, section 5-1, 2012.
@@ -200,7 +200,7 @@ def sketch_estimate(state: Wide, at: int, words: int) -> float:
     """
     ones = 0
     for word in range(words):
-        ones += _ones(np.uint64(state[at + word]))
+        ones += int(_ones(np.uint64(state[at + word])))
     if ones == 0:
         return 0.0
     bits = 64 * words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -195,4 +195,4 @@ def _present(labels: dict[str, str], value: float | None) -> list[tuple[dict[str
 
 
 def _time(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / _MS_A_SECOND, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(at_ms / _MS_A_SECOND, UTC).strftime("%Y-%m-%d %H:%M")

@@ -7,7 +7,7 @@ cards: times and run ids stay with the registry.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from paywarden.evaluation.splits import DAY_MS
@@ -159,4 +159,4 @@ def _value(value: Any) -> str:  # noqa: ANN401 -- as above
 def _at(milliseconds: int | None) -> str:
     if milliseconds is None:
         return "–"
-    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,6 +1,6 @@
 """The handbook's protocol against its own words, by plain loops, on a small made-up stream of the same months."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from paywarden.evaluation.handbook import (
 )
 
 DAY = 86_400_000
-JUNE = int(datetime(2018, 6, 1, tzinfo=timezone.utc).timestamp() * 1000)
+JUNE = int(datetime(2018, 6, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from paywarden.events.sources import TimeSource
 from paywarden.events.time_readers import read_time, readable_formats, time_of_day_ms
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = 1_522_540_831_000  # 2018-04-01 00:00:31 UTC
 HOUR, DAY = 3_600_000, 86_400_000
 NEW_YEAR = datetime(2018, 1, 1)  # noqa: DTZ001 - naive is meant: of the source's zone
@@ -46,7 +46,7 @@ def test_iso_8601_is_read(text, milliseconds):
 
 
 def test_arrow_times_of_any_unit_and_zone_are_read():
-    moment = EPOCH.fromtimestamp(MOMENT / 1000, tz=timezone.utc)
+    moment = EPOCH.fromtimestamp(MOMENT / 1000, tz=UTC)
     for unit in ("s", "ms", "us", "ns"):
         assert read("datetime", pa.array([moment.replace(tzinfo=None)], pa.timestamp(unit))) == [MOMENT]
         assert read("datetime", pa.array([moment], pa.timestamp(unit, "America/New_York"))) == [MOMENT]
@@ -83,7 +83,7 @@ def test_what_has_gone_by_is_counted_from_the_start(name, unit):
     assert read(name, [0, 1.5, None, -2], start=NEW_YEAR) == [STARTED, STARTED + 1.5 * unit, None, STARTED - 2 * unit]
     assert read(name, ["1e2", "x"], start=NEW_YEAR) == [STARTED + 100 * unit, None]
     assert read(name, [1], "Europe/Paris", NEW_YEAR) == [STARTED - HOUR + unit]
-    assert read(name, [0], "Europe/Paris", NEW_YEAR.replace(tzinfo=timezone.utc)) == [STARTED]
+    assert read(name, [0], "Europe/Paris", NEW_YEAR.replace(tzinfo=UTC)) == [STARTED]
     assert read(name, [1e300], start=NEW_YEAR) == [10**15 + STARTED]
 
 
@@ -133,7 +133,7 @@ def test_the_time_of_day_is_hours_or_a_clock_or_an_arrow_time():
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2037, 1, 1)))  # noqa: DTZ001 - naive is meant
 def test_a_day_number_and_an_hour_are_the_time_they_came_from(naive):
     days, rest = divmod(naive.replace(microsecond=0) - NEW_YEAR, timedelta(days=1))
-    expected = (naive.replace(microsecond=0, tzinfo=timezone.utc) - EPOCH) // timedelta(milliseconds=1)
+    expected = (naive.replace(microsecond=0, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
     assert read("days_since", [days], start=NEW_YEAR, hours=[rest / timedelta(hours=1)]) == [expected]
     clock = f"{naive.hour}:{naive.minute:02}:{naive.second:02}"
     assert read("days_since", [days], start=NEW_YEAR, hours=[clock]) == [expected]

@@ -1,6 +1,6 @@
 """Local time and holidays, against the standard library and known days."""
 
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,7 +13,7 @@ from paywarden.features.calendar import Calendar
 from paywarden.features.windows import DAY_MS, HOUR_MS, MINUTE_MS
 
 ZONES = ("UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe")
-moments = st.datetimes(datetime(1975, 1, 1), datetime(2037, 12, 31), timezones=st.just(timezone.utc))  # noqa: DTZ001
+moments = st.datetimes(datetime(1975, 1, 1), datetime(2037, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 def ms(text):

@@ -1,4 +1,4 @@
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ from paywarden.scoring.encoding import CODE_END, is_code
 
 TIMES = (*CORE_REQUEST, "is_weekend", "is_holiday")
 SCHEMA = EventSchema(("card",), ("tip", "weight"), ("colour", "size"))
-moments = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(timezone.utc))  # noqa: DTZ001
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 PLAIN = {"transaction_id": "t", "routing_key": "a", "occurred_at": 0, "received_at": 0, "amount_base": 5}
@@ -36,7 +36,7 @@ def request(names, *rows, calendar=Calendar()):  # noqa: B008 (frozen)
 
 def at(text, names=TIMES, **calendar):
     moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     found = request(names, {"occurred_at": round(moment.timestamp() * 1000)}, calendar=Calendar(**calendar))
     return {name: values[0] for name, values in found.items()}
 

@@ -161,7 +161,7 @@ def _offsets(connection: KafkaConnection, topics: Iterable[str], which: OffsetSp
         while True:
             try:
                 return _answers(client, request, {topic: {} for topic in partitions}, timeout_seconds)
-            except confluent_kafka.KafkaException as error:  # noqa: PERF203  # waiting is what the loop is for
+            except confluent_kafka.KafkaException as error:  # waiting is what the loop is for
                 if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)

@@ -106,7 +106,7 @@ class LmdbEnvironment:
             for _ in range(_MAX_ATTEMPTS):
                 try:
                     return self._attempt(step, databases, write=write)
-                except lmdb.Error as error:  # noqa: PERF203 - it is this error that the next attempt answers
+                except lmdb.Error as error:
                     self._make_room(error)
         raise StateStoreError(f"{self.path}: no transaction could be completed in {_MAX_ATTEMPTS} attempts.")
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, Final, TypeVar
-
-from typing_extensions import Self
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from paywarden.errors import ConfigurationError
 

@@ -1,4 +1,4 @@
-"""From settings to working parts: the only file that knows both settings and adapters."""
+"""From settings to working parts: the only room that knows both settings and adapters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -425,7 +425,7 @@ class _ManifestPublisher:
 
 
 def _midnight_ms(day: object) -> int:
-    return int(datetime.fromisoformat(f"{day}").replace(tzinfo=timezone.utc).timestamp() * 1000)
+    return int(datetime.fromisoformat(f"{day}").replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def mapped_data(settings: Settings, file: Path, mapping: str) -> MappedData:
