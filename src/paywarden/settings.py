@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -80,30 +89,107 @@ class TopicNames(_Section):
     manifests: str = "manifests"
 
 
+def _dotted(options: Any) -> Any:  # noqa: ANN401  # pydantic checks what is no mapping
+    """A shell's variable cannot hold a dot: ``session_timeout_ms`` is ``session.timeout.ms``."""
+    if not isinstance(options, dict):
+        return options
+    return {
+        str(name).lower().replace("_", "."): str(value).lower() if isinstance(value, bool | int | float) else value
+        for name, value in options.items()
+    }
+
+
+ClientProperties = Annotated[dict[str, SecretStr], BeforeValidator(_dotted)]
+"""Kafka's own properties by name; values may be secrets."""
+
+KAFKA_PRESETS: dict[str, dict[str, Any]] = {
+    # As Confluent's own client configuration has it. Its clusters refuse topics of another replication.
+    "confluent-cloud": {
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "PLAIN",
+        "replication_factor": 3,
+        "options": {"session.timeout.ms": "45000"},
+    }
+}
+
+
 class KafkaSettings(_Section):
-    """Where Kafka is, how to be let in, and how the topics are called."""
+    """Where Kafka is, how to be let in, and how the topics are called; the same for every client."""
 
     bootstrap_servers: str = Field(default="127.0.0.1:9092", description="host:port, several separated by commas")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    preset: Literal["confluent-cloud"] | None = Field(
+        default=None, description="fills what is not set: SASL_SSL, PLAIN, replication 3, session.timeout.ms 45000"
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = Field(
+        default=None, description="null: the preset's, else PLAINTEXT"
+    )
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
+    sasl_username: str | None = Field(default=None, description="at Confluent Cloud the API key")
+    sasl_password: SecretStr | None = Field(default=None, description="at Confluent Cloud the API key's secret")
     ssl_ca_location: LocalPath | None = Field(
         default=None, description="PEM file of the authority, if it is a private one"
     )
+    ssl_certificate_location: LocalPath | None = Field(
+        default=None, description="PEM file of our own certificate and its chain, where brokers ask for one (mTLS)"
+    )
+    ssl_key_location: LocalPath | None = Field(default=None, description="PEM file of its key, in PKCS#8")
+    ssl_key_password: SecretStr | None = Field(default=None, description="of that key, if it is encrypted")
+    ssl_verify_hostname: bool = Field(
+        default=True, description="whether the broker's certificate must name the host that is connected to"
+    )
+    options: ClientProperties = Field(
+        default_factory=dict, description="Kafka's properties for every client, by names that librdkafka knows"
+    )
+    producer_options: ClientProperties = Field(
+        default_factory=dict, description="librdkafka's, for producers only; they win over options"
+    )
+    consumer_options: ClientProperties = Field(
+        default_factory=dict, description="librdkafka's, for consumers only; they win over options"
+    )
+    admin_options: ClientProperties = Field(
+        default_factory=dict, description="librdkafka's, for admin clients only; they win over options"
+    )
+    spark_options: ClientProperties = Field(
+        default_factory=dict, description="the Java client's, for Spark only; they win over options"
+    )
     topics: TopicNames = TopicNames()
     partitions: int = Field(default=4, ge=1, description="of each topic that Paywarden creates")
+    replication_factor: int | None = Field(
+        default=None, ge=1, description="of each topic that Paywarden creates; null: the preset's, else the cluster's"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, given: object) -> object:
+        """What the preset says, where nothing else is said."""
+        if not isinstance(given, dict):
+            return given
+        filled = dict(given)
+        for name, value in KAFKA_PRESETS.get(str(given.get("preset")), {}).items():
+            if isinstance(value, dict) and isinstance(given.get(name), dict):
+                filled[name] = {**value, **_dotted(given[name])}
+            elif given.get(name) is None:
+                filled[name] = value
+        return filled
 
     def security(self) -> dict[str, str]:
         """The security settings under Kafka's own names, secrets in clear: for the connection only."""
         values = {
-            "security.protocol": self.security_protocol,
+            "security.protocol": self.security_protocol or "PLAINTEXT",
             "sasl.mechanism": self.sasl_mechanism,
             "sasl.username": self.sasl_username,
             "sasl.password": self.sasl_password.get_secret_value() if self.sasl_password else None,
-            "ssl.ca.location": str(self.ssl_ca_location) if self.ssl_ca_location else None,
+            "ssl.ca.location": _text(self.ssl_ca_location),
+            "ssl.certificate.location": _text(self.ssl_certificate_location),
+            "ssl.key.location": _text(self.ssl_key_location),
+            "ssl.key.password": self.ssl_key_password.get_secret_value() if self.ssl_key_password else None,
+            "ssl.endpoint.identification.algorithm": None if self.ssl_verify_hostname else "none",
         }
         return {name: value for name, value in values.items() if value is not None}
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 class LakeSettings(_Section):

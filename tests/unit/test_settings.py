@@ -66,9 +66,36 @@ def test_another_file_can_be_named(monkeypatch, tmp_path):
         load_settings()
 
 
+def test_a_preset_fills_only_what_is_not_set(monkeypatch):
+    monkeypatch.setenv("PAYWARDEN_KAFKA__PRESET", "confluent-cloud")
+    monkeypatch.setenv("PAYWARDEN_KAFKA__SASL_USERNAME", "key")
+    monkeypatch.setenv("PAYWARDEN_KAFKA__SASL_PASSWORD", "hush")
+    kafka = load_settings().kafka
+    assert kafka.security() == {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "key",
+        "sasl.password": "hush",
+    }
+    assert kafka.replication_factor == 3
+    assert kafka.options["session.timeout.ms"].get_secret_value() == "45000"
+    write("kafka: {replication_factor: 1, options: {client.id: mine}, security_protocol: SASL_PLAINTEXT}\n")
+    kafka = load_settings().kafka
+    assert (kafka.replication_factor, kafka.security()["security.protocol"]) == (1, "SASL_PLAINTEXT")
+    assert set(kafka.options) == {"client.id", "session.timeout.ms"}
+
+
+def test_properties_of_clients_are_written_with_dots_or_as_a_shell_can(monkeypatch):
+    write("kafka: {options: {linger.ms: 5, enable.metrics.push: false}}\n")
+    monkeypatch.setenv("PAYWARDEN_KAFKA__OPTIONS__SESSION_TIMEOUT_MS", "60000")
+    monkeypatch.setenv("PAYWARDEN_KAFKA__PRESET", "confluent-cloud")
+    options = {name: value.get_secret_value() for name, value in load_settings().kafka.options.items()}
+    assert options == {"linger.ms": "5", "enable.metrics.push": "false", "session.timeout.ms": "60000"}
+
+
 def test_secrets_are_given_to_the_connection_and_shown_to_nobody():
     settings = load_settings(
-        kafka={"sasl_password": "hush-1"},
+        kafka={"sasl_password": "hush-1", "ssl_key_password": "hush-5", "options": {"ssl.x": "hush-6"}},
         state={"redis_url": "redis://:hush-2@host"},
         lake={"storage_options": {"AWS_SECRET_ACCESS_KEY": "hush-3"}},
         events={"token_key": "hush-4"},

@@ -110,6 +110,24 @@ def test_secrets_reach_the_adapters_and_no_repr():
     assert "hush" not in repr((wiring.lake(settings), wiring.kafka(settings), settings))
 
 
+def test_every_kind_of_client_has_its_properties():
+    settings = load_settings(
+        kafka={
+            "options": {"client.id": "all"},
+            **{f"{kind}_options": {"client.id": kind} for kind in ("producer", "consumer", "admin", "spark")},
+        }
+    )
+    kafka = wiring.kafka(settings)
+    assert kafka.client_config()["client.id"] == "all"
+    for kind, config in (
+        ("producer", kafka.producer_config()),
+        ("consumer", kafka.consumer_config()),
+        ("admin", kafka.admin_config()),
+    ):
+        assert config["client.id"] == kind
+    assert kafka.spark_options()["kafka.client.id"] == "spark"
+
+
 def test_the_policy_reaches_the_training():
     settings = load_settings(policy={"alerts_per_day": 7, "decline_precision": 0.9})
     budget = wiring.training_settings(settings).budget

@@ -82,6 +82,7 @@ from paywarden.training.imbalance import Resampling
 from paywarden.training.thresholds import AlertBudget, ExpectedCost, MinimumPrecision, ThresholdRule
 from paywarden.training.trainer import TrainingSettings
 from paywarden.training.tuning import TuningSettings
+from paywarden.wiring.kafka_clients import kafka_connection
 
 if TYPE_CHECKING:
     from paywarden.adapters.spark.stream import RunningStream
@@ -122,7 +123,7 @@ def catalogue(settings: Settings) -> Catalogue:
 
 def kafka(settings: Settings) -> KafkaConnection:
     """The cluster."""
-    return KafkaConnection(settings.kafka.bootstrap_servers, settings.kafka.security())
+    return kafka_connection(settings.kafka)
 
 
 def kafka_source(settings: Settings, *, headers: bool = False) -> KafkaSource:

@@ -97,8 +97,8 @@ class _Client:
     def __init__(self, connection: KafkaConnection) -> None:
         self.where = connection.bootstrap_servers
         self.errors = ClientErrors()
-        config: dict[str, Any] = {**connection.client_config(), "error_cb": self.errors}
-        with translated("Opening an admin client", self.where):
+        config: dict[str, Any] = {**connection.admin_config(), "error_cb": self.errors}
+        with translated("Opening an admin client", self.where, options=connection.options.names()):
             self.admin = AdminClient(config, logger=CLIENT_LOGGER)
 
 

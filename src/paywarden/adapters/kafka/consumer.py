@@ -126,20 +126,20 @@ class KafkaBatchReader:
 
     def _make_consumer(self, connection: KafkaConnection) -> Consumer:
         config: dict[str, Any] = {
-            **connection.client_config(),
+            "fetch.min.bytes": 1,
+            "fetch.wait.max.ms": 100,
+            "queued.min.messages": 100_000,
+            "queued.max.messages.kbytes": 65_536,
+            **connection.consumer_config(),
             "group.id": "paywarden-reader",  # demanded by the client; nothing joins or commits
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",  # a gap left by retention must be told, not skipped
             "enable.partition.eof": self._end is not None,
             "isolation.level": "read_committed",
-            "fetch.min.bytes": 1,
-            "fetch.wait.max.ms": 100,
-            "queued.min.messages": 100_000,
-            "queued.max.messages.kbytes": 65_536,
             "error_cb": self._errors,
         }
-        with translated("Opening a consumer", self._where):
+        with translated("Opening a consumer", self._where, options=connection.options.names()):
             return Consumer(config, logger=CLIENT_LOGGER)
 
     def _assign(self) -> None:

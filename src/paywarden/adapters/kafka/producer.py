@@ -45,12 +45,12 @@ class KafkaEventProducer:
         self._failures: list[tuple[str, confluent_kafka.KafkaError]] = []
         self._failed_before = 0
         config: dict[str, Any] = {
-            **connection.client_config(),
-            "enable.idempotence": True,
-            "acks": "all",
             "linger.ms": _LINGER_MS,
             "batch.size": _BATCH_BYTES,
             "compression.type": "lz4",
+            **connection.producer_config(),
+            "enable.idempotence": True,
+            "acks": "all",
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": _QUEUE_MESSAGES,
             "queue.buffering.max.kbytes": _QUEUE_KBYTES,
@@ -62,7 +62,7 @@ class KafkaEventProducer:
             "on_delivery": self._delivered_or_not,
             "error_cb": self._errors,
         }
-        with translated("Opening a producer", self._where):
+        with translated("Opening a producer", self._where, options=connection.options.names()):
             self._producer = Producer(config, logger=CLIENT_LOGGER)
 
     @property
