@@ -18,7 +18,7 @@ AIRFLOW_READY := .cache/airflow/.ready
 # Idle threads of XGBoost sleep instead of spinning: on a shared machine training is three times faster.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo setup jars airflow-env airflow-lock test lint types contracts check format bench clean stack-init stack stack-down stack-logs stack-reset stack-test
+.PHONY: help demo setup jars airflow-env airflow-lock test test-faults lint types contracts check format bench clean stack-init stack stack-down stack-logs stack-reset stack-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ airflow-lock: $(READY) ## Pin Airflow's environment again after a change of depl
 
 test: setup jars airflow-env ## Run the tests (ARGS="tests/unit -k name" for some)
 	$(RUN) pytest $(ARGS)
+
+test-faults: setup jars ## Do faults to a running stream, and see that nothing is lost (ARGS="-k name" for some; slow)
+	$(RUN) pytest tests/faults $(ARGS)
 
 lint: setup ## Check style and formatting
 	$(RUN) ruff check .

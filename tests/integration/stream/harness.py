@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +66,13 @@ class StreamHarness:
     """One stream with topics, state, lake and registry of its own."""
 
     def __init__(
-        self, directory: Path, bootstrap_servers: str, tracking_uri: str, name: str, state: dict[str, object]
+        self,
+        directory: Path,
+        bootstrap_servers: str,
+        tracking_uri: str,
+        name: str,
+        state: dict[str, object],
+        more: Mapping[str, Mapping[str, object]] | None = None,
     ) -> None:
         topics = ("transactions", "labels", "predictions", "alerts", "outcomes", "dead_letters", "manifests")
         self.sections: dict[str, dict[str, object]] = {
@@ -85,12 +91,18 @@ class StreamHarness:
                 "max_offsets_per_batch": 1500,
             },
         }
+        for section, fields in (more or {}).items():
+            self.sections.setdefault(section, {}).update(fields)
         self.settings = load_settings(**self.sections)
         self.registry = wiring.registry(self.settings)
         self.results: dict[str, TrainingResult] = {}
         self.log = directory / "stream.log"
-        self.process = wiring.command_process("The stream", ["stream", "run"], self.log, self._environment())
+        self.process = self.new_process()
         wiring.make_topics(self.settings)
+
+    def new_process(self, *options: str) -> wiring.Child:
+        """The stream's command, not started yet."""
+        return wiring.command_process("The stream", ["stream", "run", *options], self.log, self._environment())
 
     def register(self, result: TrainingResult) -> int:
         """A new version."""
