@@ -38,7 +38,7 @@ class FaultyStream(StreamHarness):
         self.process = self.new_process()
         self.start()
 
-    def ended(self, seconds: float = 180.0) -> str:
+    def ended(self, seconds: float = 600.0) -> str:
         """The log of a stream that must end by itself."""
         deadline = time.monotonic() + seconds
         while self.process.running:

@@ -33,7 +33,7 @@ from paywarden.simulation.world import World
 from paywarden.training.trainer import TrainingResult, train
 
 SCHEMA = EventSchema()
-_START_SECONDS = 180.0
+_START_SECONDS = 400.0
 
 
 ADDED = """
@@ -143,7 +143,7 @@ class StreamHarness:
         self.process.start()
         self.process.wait_until(lambda: READY in self.log.read_text(errors="replace"), _START_SECONDS)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 180.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 400.0) -> None:
         """Poll until the condition holds; fail with the stream's log if it does not, or the stream ends."""
         deadline = time.monotonic() + seconds
         while not condition():
