@@ -233,6 +233,13 @@ def first_time_of(reading: Reading) -> float:
     return float(_bit(reading.value, 64) not in {_bit(value, 64) for value in reading.values("small sketch")})
 
 
+def matured_fraud_rate(reading: Reading) -> float:
+    frauds, feature = len(reading.cell("frauds")), reading.feature
+    lag = Window(feature.baseline.duration_ms - feature.window.duration_ms, feature.window.tile_ms, "lag")
+    judged = max(len(reading.cell("count", feature.baseline)) - len(reading.cell("count", lag)), frauds)
+    return Fraction(frauds, judged) if judged else math.nan
+
+
 def fraud_rate(reading: Reading) -> float:
     return (len(reading.cell("frauds")) + 0.1) / (len(reading.cell("count")) + 10)
 
@@ -295,6 +302,7 @@ AGGREGATIONS: dict[str, tuple[Callable[[Reading], float], tuple[str, ...]]] = {
     "first_time": (first_time, ("count",)),
     "first_time_of": (first_time_of, ("small sketch",)),
     "fraud_rate": (fraud_rate, ("frauds", "count")),
+    "matured_fraud_rate": (matured_fraud_rate, ("frauds", "baseline count", "lag count")),
     "fraud_run_seconds": (fraud_run_seconds, ()),
     "seconds_since_fraud": (seconds_since_fraud, ()),
     "seconds_since_last": (seconds_since_last, ()),
@@ -470,7 +478,7 @@ Ring = tuple[str, str, str | None, int]
 
 
 def _ring(feature: Feature, cell: str, window: Window) -> Ring:
-    cell = cell.removeprefix("baseline ")
+    cell = cell.removeprefix("baseline ").removeprefix("lag ")
     if cell == "mean count":
         cell = "count of field" if (feature.field or "").startswith("extra_") else "count"
     return feature.entity, cell, None if cell in FIELDLESS else feature.field, window.tile_ms
@@ -483,7 +491,7 @@ def _ring_lengths(catalogue: Catalogue) -> dict[Ring, int]:
     lengths: dict[Ring, int] = {}
     for feature in features:
         for cell in AGGREGATIONS[feature.aggregation][1]:
-            window = feature.baseline if cell.startswith("baseline ") else feature.window
+            window = feature.baseline if cell.startswith(("baseline ", "lag ")) else feature.window
             ring = _ring(feature, cell, window)
             lengths[ring] = max(lengths.get(ring, 0), window.tiles)
     return lengths

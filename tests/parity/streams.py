@@ -259,6 +259,8 @@ def _features(records: tuple[str, ...], windows: list[Window]) -> st.SearchStrat
 def _feature(record: str, aggregation: str, field: str | None, window: Window, other: Window) -> Feature | None:
     computation = ALL[aggregation]
     short, long = sorted((window, other), key=lambda w: w.duration_ms)
+    if computation.with_lag:
+        return Feature(record, aggregation, field, short, _window(short.tile_ms, short.tiles + long.tiles))
     if computation.against_baseline:
         return Feature(record, aggregation, field, short, long)
     return Feature(record, aggregation, field, window if computation.stores else None)

@@ -27,11 +27,10 @@ from paywarden.features.catalogue import Catalogue
 from paywarden.features.feature import Feature
 from paywarden.features.fields import CODES
 from paywarden.features.templates import core_catalogue, full_catalogue
-from paywarden.features.windows import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, Window
+from paywarden.features.windows import Window, windows_name
 
 NAMES: Final = ("full", "core")
 _FEATURE_KEYS = ("entity", "aggregation", "field", "window", "tile", "baseline", "baseline_tile")
-_UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS), ("ms", 1))
 
 
 def find_catalogue(name_or_path: str, schema: EventSchema, calendar: Calendar) -> Catalogue:
@@ -142,17 +141,13 @@ def _window(section: Section, key: str, tile_key: str, base: Catalogue) -> Windo
     if tile_key in section:
         tile = section.duration_ms(tile_key, "")
     else:
-        known = {w.duration_ms: w.tile_ms for f in base.features for w in (f.window, f.baseline) if w}
+        windows = [w for f in base.features for w in (f.window, f.baseline) if w]
+        # Of several with one length the first one counts: the base's general windows stand before special ones.
+        known = {w.duration_ms: w.tile_ms for w in reversed(windows)}
         if duration not in known:
             raise ConfigurationError(
                 f"{section.where}: no feature of the base has the {key} {section.text(key)}, so say how finely it is "
                 f"kept: {tile_key}: a duration that divides it, such as a sixth"
             )
         tile = known[duration]
-    return Window(duration, tile, _name(duration))
-
-
-def _name(duration_ms: int) -> str:
-    """As the other windows are called: in the largest unit that divides it."""
-    unit, size = next((unit, size) for unit, size in _UNITS if duration_ms % size == 0)
-    return f"{duration_ms // size}{unit}"
+    return Window(duration, tile, windows_name(duration))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from paywarden.features.aggregations import ALL, Aggregation
 from paywarden.features.aggregations.aggregation import Stored
-from paywarden.features.windows import Window
+from paywarden.features.windows import Window, windows_name
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Feature:
     """An aggregation of an entity's events over a window.
 
     ``field`` is one of :mod:`paywarden.features.fields` or None; ``window`` is None for what needs no window (recency);
-    ``baseline`` is the longer window that a burst is held against. Raises ValueError where one is missing or too many.
+    ``baseline`` is the longer window that a burst is held against, or that a matured rate looks back to. Raises
+    ValueError where one is missing or too many.
     """
 
     entity: str
@@ -38,6 +39,8 @@ class Feature:
             raise ValueError(f"feature {self.name}: {self.aggregation} needs {wants} baseline window")
         if self.window and self.baseline and self.baseline.duration_ms < self.window.duration_ms:
             raise ValueError(f"feature {self.name}: the baseline must not be shorter than the window")
+        if found.with_lag and self.window and self.baseline:
+            self._check_lag(self.window, self.baseline)
 
     @property
     def name(self) -> str:
@@ -60,10 +63,27 @@ class Feature:
 
     def window_of(self, stored: Stored) -> Window:
         """The window over which one of its cells is read."""
-        window = self.baseline if stored.baseline else self.window
+        window = self.lag if stored.lag else self.baseline if stored.baseline else self.window
         if window is None:
             raise ValueError(f"feature {self.name} has no windows")
         return window
+
+    @property
+    def lag(self) -> Window | None:
+        """What the baseline window is longer than the window, up to the present."""
+        if self.window is None or self.baseline is None:
+            return None
+        duration = self.baseline.duration_ms - self.window.duration_ms
+        return Window(duration, self.baseline.tile_ms, windows_name(duration))
+
+    def _check_lag(self, window: Window, baseline: Window) -> None:
+        """What is older than the lag is told by subtracting tiles, so that both windows must have the same ones."""
+        if window.tile_ms != baseline.tile_ms:
+            raise ValueError(f"feature {self.name}: window and baseline need tiles of one width")
+        if window.duration_ms == baseline.duration_ms:
+            raise ValueError(
+                f"feature {self.name}: the baseline must be longer than the window, by the time that reports take"
+            )
 
     @property
     def meaning(self) -> str:

@@ -30,17 +30,18 @@ class Result(IntEnum):
     SHARE = 10
     BURST = 11
     PEAK = 12
-    FIRST_TIME = 13
-    FIRST_TIME_OF = 14
-    SECONDS_SINCE_LAST = 15
-    SECONDS_SINCE_FRAUD = 16
-    FRAUD_RUN_SECONDS = 17
-    SPEED_KMH = 18
+    MATURED_FRAUD_RATE = 13
+    FIRST_TIME = 14
+    FIRST_TIME_OF = 15
+    SECONDS_SINCE_LAST = 16
+    SECONDS_SINCE_FRAUD = 17
+    FRAUD_RUN_SECONDS = 18
+    SPEED_KMH = 19
 
 
 RESULTS = len(Result)
 _COUNT, _SUM, _MEAN, _MAX, _RATIO, _ZSCORE, _DISTINCT, _DISTINCT_FEW = (int(result) for result in list(Result)[:8])
-_RATE, _STD, _SHARE, _BURST, _PEAK, _FIRST, _FIRST_OF = (int(result) for result in list(Result)[8:15])
+_RATE, _STD, _SHARE, _BURST, _PEAK, _MATURED, _FIRST, _FIRST_OF = (int(result) for result in list(Result)[8:16])
 FIRST_KNOWN = int(Result.SECONDS_SINCE_LAST)
 KNOWN = RESULTS - FIRST_KNOWN
 """How many results are known from the header."""
@@ -122,6 +123,13 @@ def peak(stored: int, count: int, total: int) -> float:
     return ratio_to_mean(count, total, stored - 1.0) if stored > 0 else math.nan
 
 
+@compiled
+def matured_fraud_rate(frauds: int, baseline: int, lag: int) -> float:
+    """Reports ÷ the transactions of the baseline that are older than the lag; never above 1."""
+    judged = max(baseline - lag, frauds)
+    return frauds / judged if judged > 0 else math.nan
+
+
 @inlined
 def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
     result: int, merged: Merged, a: int, b: int, c: int, value: np.int64
@@ -155,6 +163,8 @@ def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
         return burst(merged[a], merged[b], c)
     if result == _PEAK:
         return peak(merged[a], merged[b], merged[c])
+    if result == _MATURED:
+        return matured_fraud_rate(merged[a], merged[b], merged[c])
     if result == _FIRST:
         return 1.0 if merged[a] == 0 else 0.0
     if result == _FIRST_OF:

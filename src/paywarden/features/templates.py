@@ -11,13 +11,21 @@ from paywarden.features.request import CORE_REQUEST
 from paywarden.features.windows import (
     CORE_WINDOWS,
     DAY,
+    DAY_MS,
     HOUR,
+    HOUR_MS,
     MONTH,
     QUARTER,
     VELOCITY_WINDOWS,
     WEEK,
     Window,
 )
+
+_MATURED = tuple(
+    (Window(days * DAY_MS, 12 * HOUR_MS, f"{days}d"), Window((days + 7) * DAY_MS, 12 * HOUR_MS, f"{days + 7}d"))
+    for days in (1, 3, 7)
+)
+"""Windows of reports, each with the baseline that reaches back a week further: most reports have come by then."""
 
 
 def core_catalogue(entities: tuple[str, ...] = ("card", "merchant")) -> Catalogue:
@@ -96,7 +104,7 @@ def _of_other_entity(entity: str, schema: EventSchema) -> list[Feature]:
     features += [Feature(entity, "share", "round", window) for window in (DAY, WEEK)]
     if entity == schema.entities[1]:
         features += [Feature(entity, "share", "newcomer", window) for window in (HOUR, DAY, WEEK)]
-    return features
+    return features + [Feature(entity, "matured_fraud_rate", None, window, baseline) for window, baseline in _MATURED]
 
 
 def _of_pair(pair: str) -> list[Feature]:

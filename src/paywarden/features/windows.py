@@ -36,6 +36,15 @@ class Window:
         return self.duration_ms // self.tile_ms
 
 
+_UNITS = (("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS), ("ms", 1))
+
+
+def windows_name(duration_ms: int) -> str:
+    """How a window of this length is called: in the largest unit that divides it."""
+    unit, size = next((unit, size) for unit, size in _UNITS if duration_ms % size == 0)
+    return f"{duration_ms // size}{unit}"
+
+
 FIVE_MINUTES = Window(5 * MINUTE_MS, MINUTE_MS, "5m")
 HOUR = Window(HOUR_MS, 10 * MINUTE_MS, "1h")
 SIX_HOURS = Window(6 * HOUR_MS, HOUR_MS, "6h")

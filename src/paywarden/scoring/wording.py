@@ -119,6 +119,10 @@ def _story(feature: Feature, entity: str) -> tuple[str, str, str | None, str | N
         case "fraud_rate":
             text = f"{{percent:.1f}} % of the payments of the {entity} {window} reported as fraud (smoothed)"
             return "reported_fraud", text, None, None
+        case "matured_fraud_rate":
+            text = f"{{percent:.0f}} % of the latest payments of the {entity} old enough to be judged were fraud"
+            none = f"no payment of the {entity} old enough to be judged"
+            return "reported_fraud", f"{text} ({feature.window.name if feature.window else ''})", none, None
         case "seconds_since_fraud":
             none = f"no fraud was ever reported of the {entity}"
             return "reported_fraud", f"fraud was reported of the {entity} {{duration}} ago", none, None

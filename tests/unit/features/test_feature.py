@@ -2,7 +2,7 @@ import pytest
 
 from paywarden.features.aggregations import ALL
 from paywarden.features.feature import Feature
-from paywarden.features.windows import DAY, HOUR, MONTH, QUARTER, WEEK
+from paywarden.features.windows import DAY, DAY_MS, HOUR, MONTH, QUARTER, WEEK, Window
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,8 @@ def test_name_and_meaning_follow_from_the_definition(feature, name, meaning):
         ("burst", None, (HOUR,), "burst needs a baseline window"),
         ("sum", "amount", (HOUR, DAY), "sum needs no baseline window"),
         ("burst", None, (DAY, HOUR), "card_burst_1d_1h: the baseline must not be shorter than the window"),
+        ("matured_fraud_rate", None, (WEEK, MONTH), "window and baseline need tiles of one width"),
+        ("matured_fraud_rate", None, (WEEK, WEEK), "the baseline must be longer than the window, by the time that"),
     ],
 )
 def test_a_definition_that_cannot_be_computed_is_refused(aggregation, field, windows, message):
@@ -98,6 +100,14 @@ def test_a_mean_shares_the_count_of_everything_but_for_an_extra():
     assert fields_of(Feature("card", "mean", "extra_tip", HOUR)) == ["extra_tip", "extra_tip"]
     assert fields_of(Feature("card", "share", "small", HOUR)) == ["small", None]
     assert fields_of(Feature("card", "fraud_rate", None, HOUR)) == [None, None]
+
+
+def test_a_matured_rate_reads_its_window_its_baseline_and_what_lies_between_the_window_and_now():
+    fortnight = Window(14 * DAY_MS, DAY_MS, "14d")
+    rate = Feature("merchant", "matured_fraud_rate", None, WEEK, fortnight)
+    assert rate.name == "merchant_matured_fraud_rate_7d_14d"
+    assert [rate.window_of(stored) for stored in rate.computation.stores] == [WEEK, fortnight, WEEK]
+    assert Feature("card", "count", None, HOUR).lag is None
 
 
 def test_a_burst_reads_its_two_windows():

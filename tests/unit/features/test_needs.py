@@ -9,6 +9,7 @@ from paywarden.features.needs import ANOMALY_ABOVE, ANOMALY_WINDOW, Ring, anomal
 from paywarden.features.windows import DAY, DAY_MS, HOUR, HOUR_MS, MONTH, QUARTER, WEEK, Window
 
 PAID, FRAUD, BACK = Source.AUTHORISATIONS, Source.FRAUD_LABELS, Source.REFUNDS
+FORTNIGHT = Window(14 * DAY_MS, DAY_MS, "14d")
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,10 @@ PAID, FRAUD, BACK = Source.AUTHORISATIONS, Source.FRAUD_LABELS, Source.REFUNDS
         (Feature("card", "refund_count", None, DAY), [(COUNT, None, BACK, DAY)]),
         (Feature("card", "share", "small", DAY), [(COUNT, "small", PAID, DAY), (COUNT, None, PAID, DAY)]),
         (Feature("card", "burst", None, HOUR, WEEK), [(COUNT, None, PAID, HOUR), (COUNT, None, PAID, WEEK)]),
+        (
+            Feature("card", "matured_fraud_rate", None, WEEK, FORTNIGHT),
+            [(COUNT, None, FRAUD, WEEK), (COUNT, None, PAID, FORTNIGHT), (COUNT, None, PAID, WEEK)],
+        ),
         (Feature("card", "sum", "amount", DAY), [(SUM, "amount", PAID, DAY)]),
         (Feature("card", "mean", "amount", DAY), [(COUNT, None, PAID, DAY), (SUM, "amount", PAID, DAY)]),
         (Feature("card", "mean", "extra_tip", DAY), [(COUNT, "extra_tip", PAID, DAY), (SUM, "extra_tip", PAID, DAY)]),

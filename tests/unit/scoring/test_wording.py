@@ -47,6 +47,12 @@ def test_every_feature_is_told_in_words(catalogue, value):
         ("card_count_anomaly_1d", 2, "2 payments far above its usual amount of the card in 1d"),
         ("card_speed_kmh", 1_911.4, "the card would have had to travel at 1,911 km/h"),
         ("card_peak_amount_7d_30d", 6.66, "the largest amount of the card in 7d was 6.7 times its usual one"),
+        (
+            "merchant_matured_fraud_rate_3d_10d",
+            0.5,
+            "50 % of the latest payments of the merchant old enough to be judged were fraud (3d)",
+        ),
+        ("merchant_matured_fraud_rate_1d_8d", math.nan, "no payment of the merchant old enough to be judged"),
         ("merchant_burst_1h_7d", 6.66, "6.7 times the usual number of payments of the merchant in 1h"),
         ("merchant_share_small_1h", 0.9, "90 % of the payments of the merchant in 1h were for small amounts"),
         ("merchant_share_newcomer_1d", 0.5, "50 % of the payments of the merchant in 1d were first payments there"),

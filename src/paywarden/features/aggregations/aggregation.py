@@ -38,6 +38,8 @@ class Stored:
     """Whether the cell is made of the feature's field; a plain count is not, so that all share it."""
     baseline: bool = False
     """Whether it is read over the feature's baseline window instead of its window."""
+    lag: bool = False
+    """Whether it is read over the latest part of the baseline window that is longer than the window."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Aggregation:
     def against_baseline(self) -> bool:
         """Whether a feature of it names a second, longer window."""
         return any(stored.baseline for stored in self.stores)
+
+    @property
+    def with_lag(self) -> bool:
+        """Whether its window ends before its baseline does."""
+        return any(stored.lag for stored in self.stores)
 
     def empty(self) -> Cells:
         """The intermediate of no event: zeros, int64 ``[words]``."""
