@@ -42,6 +42,12 @@ def evaluate(
     train_days: Annotated[
         int | None, typer.Option(help="Train on the last so many days [default: all; for handbook, its 7].")
     ] = None,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=1, help="For a file: train on so many splits, a test window apart, and show how figures vary."
+        ),
+    ] = 1,
     data: Annotated[Path | None, typer.Option(help="For handbook: its data, the raw daily files joined.")] = None,
     features: Annotated[
         Path | None,
@@ -82,7 +88,14 @@ def evaluate(
     mapped = wiring.mapped_data(settings, Path(file), mapping)
     delay_ms = mapped.label_delay_ms if label_delay_days is None else wiring.days_ms(label_delay_days)
     result, paths = evaluate_file(
-        mapped, Path(file).name, delay_ms, train_days, wiring.training_settings(settings), directory, say=_say
+        mapped,
+        Path(file).name,
+        delay_ms,
+        train_days,
+        wiring.training_settings(settings),
+        directory,
+        folds=folds,
+        say=_say,
     )
     out.print(metrics_table(result.test, "the test window"))
     out.print("written: " + ", ".join(str(path) for path in paths), highlight=False)

@@ -65,6 +65,7 @@ def write_report(
     facts: Mapping[str, Any] | None = None,
     *,
     strategies: Sequence[Mapping[str, Any]] = (),
+    folds: Sequence[Mapping[str, Any]] = (),
     contributions: Contributions | None = None,
     resamples: int = RESAMPLES,
 ) -> list[Path]:
@@ -72,8 +73,8 @@ def write_report(
 
     `windows` go by name ("validation", "test"); the last one is the one that the summary is about, and gets intervals
     and segments by so many `resamples` where its figures have none yet; 0 leaves it as it is. `facts` are JSON
-    values shown at the end (bundle digest, split), `strategies` rows of one table. A sheet of plots is written a
-    window, and `contributions.png` where contributions are given.
+    values shown at the end (bundle digest, split), `strategies` and `folds` rows of one table each. A sheet of plots
+    is written a window, and `contributions.png` where contributions are given.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if windows and resamples:
@@ -94,10 +95,11 @@ def write_report(
         "windows": {name: some.to_dict() for name, some in metrics.items()},
         "curves": {name: _curves(window) for name, window in windows.items()},
         "strategies": [dict(row) for row in strategies],
+        "folds": [dict(row) for row in folds],
     }
     as_json, as_words = directory / "report.json", directory / "report.md"
     as_json.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
-    as_words.write_text(_markdown(title, metrics, facts or {}, strategies, plots), encoding="utf-8")
+    as_words.write_text(_markdown(title, metrics, facts or {}, strategies, folds, plots), encoding="utf-8")
     return [as_json, as_words, *plots]
 
 
@@ -115,13 +117,14 @@ def _markdown(
     windows: Mapping[str, Metrics],
     facts: Mapping[str, Any],
     strategies: Sequence[Mapping[str, Any]],
+    folds: Sequence[Mapping[str, Any]],
     plots: Sequence[Path],
 ) -> str:
     lines = [f"# {title}", ""]
     if windows:
         lines += [summary(list(windows.values())[-1]), ""]
     lines += [f"![{plot.stem}]({plot.name})" for plot in reversed(plots)]
-    lines += ["", *tables(windows, strategies)]
+    lines += ["", *tables(windows, strategies, folds)]
     if facts:
         lines += ["## Facts", "", *(f"- {name}: {value}" for name, value in facts.items()), ""]
     return "\n".join(lines)

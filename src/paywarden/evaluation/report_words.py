@@ -42,6 +42,10 @@ _NOTES: Final = (
     "Precision to alerts, value, money and false positives are taken at the chosen thresholds; money is in the base",
     "currency over the window; – means not defined here; brackets hold the interval.",
 )
+_NOTES_ON_FOLDS: Final = (
+    "Each row was trained anew on the past of its test window; the deviation is that of a sample (n - 1). What varies",
+    "from row to row will vary from one retraining to the next.",
+)
 _OF_STRATEGIES: Final[tuple[str, ...]] = (
     "strategy",
     "chosen",
@@ -80,16 +84,20 @@ def summary(metrics: Metrics) -> str:
     return " ".join([*said, _how_sure(metrics)])
 
 
-def tables(windows: Mapping[str, Metrics], strategies: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The lines of all tables: figures by window, strategies side by side, segments of each window."""
+def tables(
+    windows: Mapping[str, Metrics], strategies: Sequence[Mapping[str, Any]], folds: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
+    """The lines of all tables: figures by window, folds, strategies side by side, segments of each window."""
     lines = ["## Figures", "", "| | " + " | ".join(windows) + " |", "| --- |" + " ---: |" * len(windows)]
     every = list(windows.values())
     for label, name in _FIGURES:
         shown = label.format(cards_a_day=every[0].cards_a_day) if every else label
         lines.append(f"| {shown} | " + " | ".join(_cell(some, name, some.intervals) for some in every) + " |")
     lines += ["", *_NOTES, ""]
+    if folds:
+        lines += ["## Folds", "", *_rows(folds), "", *_NOTES_ON_FOLDS, ""]
     if strategies:
-        lines += ["## Strategies", "", *_strategies(strategies), ""]
+        lines += ["## Strategies", "", *_rows(strategies), ""]
     for window, some in windows.items():
         lines += [f"## {window}", "", *_patterns(some)]
         for segmentation, figures in some.segments.items():
@@ -116,7 +124,7 @@ def _patterns(metrics: Metrics) -> list[str]:
     return [*lines, ""]
 
 
-def _strategies(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Columns are the first row's, nested mappings giving one each; of too many, those that a choice rests on."""
     flat = [_flat(row) for row in rows]
     names = list(flat[0])

@@ -129,12 +129,18 @@ def contributions_of(result: TrainingResult) -> Contributions | None:
 
 
 def report_of(
-    result: TrainingResult, directory: Path, title: str, facts: Mapping[str, Any] | None = None
+    result: TrainingResult,
+    directory: Path,
+    title: str,
+    facts: Mapping[str, Any] | None = None,
+    folds: Sequence[Mapping[str, Any]] = (),
 ) -> list[Path]:
     """The paths of the report on a result: its windows, its strategies side by side, and what moves its scores."""
     strategies = [figures.to_dict() for figures in result.strategies]
     contributions = contributions_of(result)
-    return write_report(directory, title, windows_of(result), facts, strategies=strategies, contributions=contributions)
+    return write_report(
+        directory, title, windows_of(result), facts, strategies=strategies, folds=folds, contributions=contributions
+    )
 
 
 def train_and_register(

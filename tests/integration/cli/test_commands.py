@@ -321,10 +321,21 @@ class TestWithoutServices:
 
 class TestEvaluate:
     @staticmethod
-    def evaluated(file, mapping, directory):
+    def evaluated(file, mapping, directory, *options):
         """The ended process and the report of an evaluation."""
         ended = subprocess.run(
-            [sys.executable, "-m", "paywarden.cli.app", "evaluate", file, "--mapping", mapping, "--out", directory],
+            [
+                sys.executable,
+                "-m",
+                "paywarden.cli.app",
+                "evaluate",
+                file,
+                "--mapping",
+                mapping,
+                "--out",
+                directory,
+                *options,
+            ],
             # Threads that spin while they wait take four times as long where tests share the processors.
             env={**os.environ, "OMP_WAIT_POLICY": "passive"},
             capture_output=True,
@@ -361,11 +372,14 @@ class TestEvaluate:
             "label: {column: fraud, source: chargeback, delay: 1d}\n"
         )
         # Ten days are enough only with the mapping's own label delay of one day.
-        ended, report = self.evaluated(file, mapping, tmp_path / "report")
+        ended, report = self.evaluated(file, mapping, tmp_path / "report", "--folds", "2")
         test = report["windows"]["test"]
         assert test["rows"] > test["frauds"] > 0
         assert test["average_precision"] > 2 * test["frauds"] / test["rows"]  # the base rate is what guessing gives
         assert report["facts"]["features"] == len(full_catalogue(EventSchema(optional=("category",))).names)
+        first, last, mean, _ = (row["average_precision"] for row in report["folds"])
+        assert last == test["average_precision"]
+        assert mean == pytest.approx((first + last) / 2)
         assert "report.json" in ended.stdout
         assert (tmp_path / "report" / "report.md").stat().st_size > 500
         assert pc.sum(fraud).as_py() > 50

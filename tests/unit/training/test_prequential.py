@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from paywarden.evaluation.splits import DAY_MS, choose_split, prequential
-from paywarden.training.prequential import Spread, spread, train_folds
+from paywarden.training.prequential import Spread, fold_rows, spread, train_folds
 from paywarden.training.trainer import train
 
 
@@ -22,6 +22,9 @@ def test_folds_are_trained_from_scratch_and_their_figures_spread(dataset, settin
     assert found.mean == pytest.approx((first + last) / 2)
     assert found.deviation == pytest.approx(abs(first - last) / 2**0.5)
     assert "recall_by_pattern" not in spread(results)
+    rows = fold_rows(splits, results)
+    assert [row["average_precision"] for row in rows] == [first, last, found.mean, found.deviation]
+    assert rows[0]["test window"] < rows[1]["test window"]
 
 
 def test_a_figure_that_some_folds_lack_is_spread_over_the_others(dataset, settings):
