@@ -33,7 +33,9 @@ _SCORED = [
     ("score", pa.float64()),
     ("decision", pa.string()),
     ("propensity", pa.float64()),
+    ("state_age_ms", pa.int64()),
 ]
+_RULES = [("rules", pa.list_(pa.string())), ("shadow_rules", pa.list_(pa.string()))]
 _VERSIONS = [("bundle_version", pa.string()), ("bundle_digest", pa.string()), ("policy_digest", pa.string())]
 _COORDINATES = [
     ("batch_id", pa.int64()),
@@ -53,10 +55,13 @@ def decision_schema(schema: EventSchema) -> pa.Schema:
     ``arrived_at`` is the Kafka timestamp, ``raw_score`` the margin in log-odds, ``score`` the calibrated probability,
     ``propensity`` the share at which a would-be decline was let through (null, and not on the wire, for all others and
     in messages from before it was logged), ``vector`` the feature vector in contract order, float32, NaN for absent.
+    ``state_age_ms`` is how long before the decision the state that it read had last moved, for those that read it from
+    beside the stream; ``rules`` names the lists and rules that fired, the one that decided first, and ``shadow_rules``
+    those that are only watched: null, and not on the wire, where none did. A fallback has neither score nor vector.
     """
     entities = [(column, pa.string()) for column in schema.entity_columns]
     reasons, vector = ("reasons", _REASONS), ("vector", pa.list_(pa.float32()))
-    return pa.schema([*_BEFORE_ENTITIES, *entities, *_SCORED, reasons, *_VERSIONS, vector, *_COORDINATES])
+    return pa.schema([*_BEFORE_ENTITIES, *entities, *_SCORED, reasons, *_RULES, *_VERSIONS, vector, *_COORDINATES])
 
 
 def decision_ids(
@@ -83,6 +88,7 @@ def encode_decisions(table: pa.Table, schema: EventSchema) -> list[bytes]:
             object_member("entities", {name: table.column(f"entity_{name}") for name in schema.entities}),
             *(member(name, table.column(name)) for name, _ in _SCORED),
             raw_member("reasons", _reasons_text(one_array(table.column("reasons")))),
+            *(raw_member(name, _names_text(one_array(table.column(name)))) for name, _ in _RULES),
             *(member(name, table.column(name)) for name, _ in _VERSIONS),
             member("vector", encode_vectors(one_array(table.column("vector")))),
             *(member(name, table.column(name)) for name, _ in _COORDINATES),
@@ -146,6 +152,11 @@ def acting(found: pa.Table) -> pa.Table:
     return found.filter(pa.array(np.concatenate([np.ones(min(len(ids), 1), np.bool_), ~again.astype(np.bool_)])))
 
 
+def of_stream(decisions: pa.Table) -> pa.Table:
+    """The stream's own decisions, acting or not: those that account for its input and that a replay repeats."""
+    return decisions.filter(pc.equal(decisions["source"], "stream"))
+
+
 def encode_outcomes(table: pa.Table) -> list[bytes]:
     """One JSON message a row of a table with the columns of :data:`OUTCOME_SCHEMA`."""
     return messages([member(name, table.column(name)) for name in OUTCOME_SCHEMA.names])
@@ -169,6 +180,15 @@ def _reasons_text(reasons: pa.ListArray) -> pa.StringArray:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), each), ",")
     return pc.binary_join_element_wise("[", joined, "]", "")
+
+
+def _names_text(names: pa.ListArray) -> pa.StringArray:
+    """The JSON of each list of names; null for a null or empty one."""
+    if not len(names.flatten()):
+        return pa.nulls(len(names), pa.string())
+    each = pa.ListArray.from_arrays(pc.fill_null(names, []).offsets, json_text(pc.fill_null(names, []).values))
+    text = pc.binary_join_element_wise("[", pc.binary_join(each, ","), "]", "")
+    return pc.if_else(pc.equal(text, "[]"), None, text)
 
 
 def _decoded(values: Sequence[bytes], fields: pa.Schema, what: str) -> pa.Table:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from paywarden.events.decision import of_stream
 from paywarden.features.manifest import BatchManifest, OffsetRange
 
 COORDINATES = ("topic", "partition", "offset")
@@ -50,9 +51,11 @@ def account(
 ) -> Account:
     """Hold what the stream sent against what its manifests say it read.
 
-    ``decisions`` are decoded predictions as delivered (repeats included); ``outcomes`` have the columns ``outcome``,
+    ``decisions`` are decoded predictions as delivered (repeats included), of which only the stream's count: what the
+    API answered came by no offset, and its transaction is accounted for by the stream's audit. ``outcomes`` have the columns ``outcome``,
     ``topic``, ``partition``, ``offset``; ``dead_letters`` the coordinates of their originals.
     """
+    decisions = of_stream(decisions)
     said = pa.concat_tables(
         [
             _marked(decisions, "decision"),

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from paywarden.errors import PaywardenError
 from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.splits import DAY_MS, Window
+from paywarden.events.decision import of_stream
 from paywarden.features.manifest import BatchManifest
 from paywarden.jobs.observed import Observed, matured, vectors_of
 from paywarden.jobs.parity import Parity, compare, replayed_decisions
@@ -173,11 +174,12 @@ def parity_of(
     """How the vectors served in the last week compare with those of a replay; None without any manifest.
 
     `transactions` and `labels` are the whole history with its Kafka coordinates. What was archived on one side only
-    yet is not compared.
+    yet is not compared, nor what the API answered.
     """
     if not manifests:
         return None
-    served = observed.decisions.filter(pc.is_valid(observed.decisions["vector"]))
+    served = of_stream(observed.decisions)
+    served = served.filter(pc.is_valid(served["vector"]))
     replayed = replayed_decisions(transactions, labels, manifests, scorer_of)
     both = replayed.filter(pc.is_in(replayed["transaction_id"], value_set=served["transaction_id"].combine_chunks()))
     served = served.filter(pc.is_in(served["transaction_id"], value_set=both["transaction_id"].combine_chunks()))

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from paywarden.errors import ContractMismatch
+from paywarden.events.decision import of_stream
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.events import Verdict
 from paywarden.features.manifest import BatchManifest, batch_numbers
@@ -101,8 +102,11 @@ def _catalogue_of(scorer: Scorer) -> Catalogue:
 def compare(served: pa.Table, replayed: pa.Table, feature_names: Mapping[str, Sequence[str]]) -> Parity:
     """Hold served decisions (decoded, each once) against :func:`replayed_decisions`, by model and Kafka coordinates.
 
-    ``feature_names`` are those of each model, by the digest of its bundle; what another model served is unexpected.
+    ``feature_names`` are those of each model, by the digest of its bundle; what another model served is unexpected. Only
+    the stream's decisions are held: what the API read had been written by batches of which its answer knows nothing.
     """
+    if "source" in served.column_names:  # a replay, held against another, has none
+        served = of_stream(served)
     parts = [
         _compare_one(_of_bundle(served, digest), _of_bundle(replayed, digest), names)
         for digest, names in feature_names.items()

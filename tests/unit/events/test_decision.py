@@ -94,6 +94,9 @@ def test_a_decision_is_written_as_the_contract_says():
                 "score": st.floats(0, 1),
                 "reasons": st.lists(st.fixed_dictionaries({"code": TEXTS, "text": TEXTS}), max_size=3),
                 "vector": VECTORS,
+                "state_age_ms": st.none() | st.integers(0, 2**40),
+                "rules": st.none() | st.lists(TEXTS, min_size=1, max_size=3),
+                "shadow_rules": st.none() | st.lists(TEXTS, min_size=1, max_size=3),
             }
         ),
         max_size=5,
@@ -176,6 +179,24 @@ def test_a_propensity_is_on_the_wire_only_where_there_is_one():
     assert "propensity" not in orjson.loads(plain)  # as messages were before it was logged
     assert orjson.loads(through)["propensity"] == 0.05
     assert decode_decisions([plain, through], SCHEMA)["propensity"].to_pylist() == [None, 0.05]
+
+
+def test_rules_and_age_are_on_the_wire_only_where_there_are_any():
+    named = ROW | {"rules": ["block:stolen"], "shadow_rules": [], "state_age_ms": 40}
+    plain, ruled = map(orjson.loads, encode_decisions(table(ROW, named), SCHEMA))
+    assert not {"rules", "shadow_rules", "state_age_ms"} & set(plain)
+    assert (ruled["rules"], ruled["state_age_ms"]) == (["block:stolen"], 40)
+    assert "shadow_rules" not in ruled
+
+
+def test_a_fallback_has_neither_score_nor_vector():
+    nothing = dict.fromkeys(("raw_score", "score", "bundle_version", "bundle_digest", "topic", "partition", "offset"))
+    fallback = pa.Table.from_pylist(
+        [ROW | nothing | {"source": "fallback", "vector": None}], schema=decision_schema(SCHEMA)
+    )
+    (read,) = decode_decisions(encode_decisions(fallback, SCHEMA), SCHEMA).to_pylist()
+    assert read["vector"] is None
+    assert read["score"] is None
 
 
 def action(name, source, decided_at, decision, propensity=None):

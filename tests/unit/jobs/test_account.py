@@ -20,6 +20,7 @@ def decisions(*rows):
             "partition": pa.array(partition, pa.int32()),
             "offset": pa.array(offset, pa.int64()),
             "decision_id": pa.array(ids, pa.string()),
+            "source": pa.array(["stream"] * len(rows), pa.string()),
             "score": pa.array(score, pa.float64()),
         }
     )
@@ -100,6 +101,13 @@ def test_two_outcomes_of_one_event_contradict():
 
 def test_a_dead_letter_that_was_decided_too_contradicts():
     assert held(letters=(15, 13)).contradictory == 1
+
+
+def test_what_the_api_answered_is_no_outcome_of_an_offset():
+    nowhere = {"topic": None, "partition": None, "offset": None, "decision_id": "x", "score": 0.5, "source": "api"}
+    answered = pa.Table.from_pylist([nowhere], schema=decisions().schema)
+    found = account(MANIFESTS, pa.concat_tables([decisions(*DECIDED), answered]), outcomes(*REST), dead(15))
+    assert found == held()
 
 
 @pytest.mark.parametrize("offset", [9, 16])

@@ -24,13 +24,22 @@ MODELS = {"m": NAMES}
 VECTORS = np.array([[1, np.nan, 3], [4, 5, 6], [np.nan] * 3, [-0.0, 1e-30, 2]], dtype=np.float32)
 
 
-def served(vectors=VECTORS, scores=(0.1, 0.2, 0.3, 0.4), offsets=(0, 1, 2, 3), partition=0, as_null=False, model="m"):
+def served(
+    vectors=VECTORS,
+    scores=(0.1, 0.2, 0.3, 0.4),
+    offsets=(0, 1, 2, 3),
+    partition=0,
+    as_null=False,
+    model="m",
+    source="stream",
+):
     rows = [[None if as_null and np.isnan(v) else float(v) for v in row] for row in vectors]
     return pa.table(
         {
             "topic": pa.array(["t"] * len(offsets), pa.string()),
             "partition": pa.array([partition] * len(offsets), pa.int32()),
             "offset": pa.array(offsets, pa.int64()),
+            "source": pa.array([source] * len(offsets), pa.string()),
             "score": pa.array(scores, pa.float64()),
             "bundle_digest": pa.array([model] * len(offsets), pa.string()),
             "vector": pa.array(rows, pa.list_(pa.float32())),
@@ -52,6 +61,10 @@ class TestCompare:
             "features_differing": {},
             "exact": True,
         }
+
+    def test_only_the_stream_is_held_against_a_replay(self):
+        both = pa.concat_tables([served(), served(-VECTORS, source="api")])
+        assert compare(both, served(), MODELS).exact
 
     @pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 2), (3, 1)])
     def test_one_bit_of_one_vector_is_found(self, row, column):
