@@ -14,6 +14,8 @@ PaywardenError
 │   ├── Fenced
 │   └── StaleWriter
 ├── StreamError               the stream could not run a batch
+├── CaseStoreError            the database of alerts and cases refused a read or a write
+│   └── StaleConsumer
 ├── BundleError               a model bundle failed verification
 │   └── ContractMismatch
 └── RegistryError             the model registry refused or lacks the model
@@ -78,6 +80,14 @@ class StaleWriter(StateStoreError):
 
 class StreamError(PaywardenError):
     """The stream could not run a batch. Nothing is lost: correct the cause and start it again to retry."""
+
+
+class CaseStoreError(PaywardenError):
+    """The database of cases refused a read or a write. Check cases.database and the server; alerts stay in Kafka."""
+
+
+class StaleConsumer(CaseStoreError):
+    """Another consumer has taken these alerts. Nothing was taken twice; it goes on where the database stands."""
 
 
 class BundleError(PaywardenError):

@@ -416,6 +416,33 @@ class MonitoringSection(_Section):
     parity: bool = Field(default=True, description="replay the history and compare served vectors with it")
 
 
+class CaseSettings(_Section):
+    """Where alerts are kept as cases, and who else is told of them."""
+
+    database: SecretStr = Field(
+        default=SecretStr("sqlite:///data/cases.sqlite"),
+        description="sqlite:///file or postgresql://user@host/database",
+    )
+    timeline_days: float = Field(
+        default=30.0, ge=0, description="payments of all cards are kept so long, for a card's timeline; 0: none are"
+    )
+    webhook_url: SecretStr | None = Field(default=None, description="gets each alert as a POST; null: nobody does")
+    webhook_secret: SecretStr | None = Field(default=None, description="signs what is posted (HMAC-SHA256)")
+    webhook_timeout_seconds: float = Field(default=5.0, gt=0, description="for one try")
+
+
+class ConsoleSettings(_Section):
+    """The web page for analysts and model owners."""
+
+    host: str = Field(default="127.0.0.1", description="the address to listen on; 0.0.0.0: all of this machine's")
+    port: int = Field(default=8090, ge=0, le=65535, description="0: a free one")
+    https_only: bool = Field(default=False, description="behind a proxy with TLS: cookies are sent through it alone")
+    session_hours: float = Field(default=10.0, gt=0, description="after so long one logs in again")
+    monitor_report: LocalPath = Field(
+        default=Path("build/monitor/report.json"), description="what `paywarden monitor` wrote last"
+    )
+
+
 class MaintenanceSection(_Section):
     """What `paywarden maintain` removes."""
 
@@ -451,6 +478,8 @@ class Settings(BaseSettings):
     checks: CheckSettings = CheckSettings()
     monitoring: MonitoringSection = MonitoringSection()
     maintenance: MaintenanceSection = MaintenanceSection()
+    cases: CaseSettings = CaseSettings()
+    console: ConsoleSettings = ConsoleSettings()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"
     )

@@ -118,7 +118,7 @@ def test_a_wrong_value_is_not_repeated_since_it_may_be_a_secret(monkeypatch):
     [
         (
             "kafak: {}\n",
-            r"kafak: there is no such setting; known here: cache_dir, checks, costs, events, features, gate",
+            r"kafak: there is no such setting; known here: cache_dir, cases, checks, console, costs, events",
         ),
         ("kafka: {bootstrap_server: a}\n", r"kafka\.bootstrap_server: there is no such.*bootstrap_servers"),
         ("kafka: {topics: {lables: a}}\n", r"kafka\.topics\.lables: .*labels"),

@@ -10,6 +10,7 @@ import typer
 
 from paywarden import __version__
 from paywarden.cli import (
+    alerts,
     archive,
     buckets,
     check,
@@ -27,6 +28,7 @@ from paywarden.cli import (
     stream,
     topics,
     train,
+    web_console,
 )
 from paywarden.cli.console import run_app
 from paywarden.settings import CONFIG_VARIABLE
@@ -74,6 +76,8 @@ app.add_typer(stream.app, name="stream")
 app.add_typer(state.app, name="state")
 app.add_typer(features.app, name="features")
 app.add_typer(data.app, name="data")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(web_console.app, name="console")
 app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="monitor")(monitor.monitor)
 app.add_typer(maintain.app, name="maintain")

@@ -1,0 +1,1 @@
+"""Alerts and cases in a relational database: SQLite without a server, or PostgreSQL."""

@@ -1,0 +1,107 @@
+"""`paywarden alerts`: alerts become cases, verdicts become labels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from paywarden.cli.console import err, out, print_json, settings_of
+from paywarden.cli.service import HeartbeatFile, heartbeat, stop_on_signals
+from paywarden.errors import PaywardenError
+from paywarden.jobs.alerts import Taken
+from paywarden.wiring.alerts import AlertWork, alert_work
+
+app = typer.Typer(no_args_is_help=True, help="Alerts become cases for analysts, their verdicts become labels.")
+
+_FORGET_EVERY = 3600
+"""Rounds between two looks for payments that are too old; each look reads one index."""
+
+
+@app.command()
+def run(
+    every: Annotated[float, typer.Option(min=0.05, help="Look every so many seconds for what is new.")] = 0.5,
+    once: Annotated[bool, typer.Option("--once", help="Take and send what there is, then end.")] = False,
+    database: Annotated[
+        str | None, typer.Option(help="sqlite:///file or postgresql://…; put a password into the environment.")
+    ] = None,
+    beat: HeartbeatFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one line of JSON.")] = False,
+) -> None:
+    """Take alerts from Kafka into the database of cases, post them, and send analysts' verdicts to the labels topic.
+
+    Each alert is taken exactly once, each verdict is sent once. Run a second one, and it stands by until the first one
+    is gone. SIGTERM and Ctrl-C end it after the step under way; a failure of Kafka or the database is said and tried
+    again.
+
+    Example: [bold]paywarden alerts run --database sqlite:///data/cases.sqlite[/]
+    """
+    stop = stop_on_signals()
+    work = alert_work(settings_of(cases__database=database))
+    try:
+        if once:
+            _tell(_round(work), as_json=as_json)
+            return
+        _forever(work, stop, heartbeat(beat), every, as_json=as_json)
+    finally:
+        stop.set()
+        work.close()
+
+
+def _forever(work: AlertWork, stop: threading.Event, alive: Callable[[], None], every: float, *, as_json: bool) -> None:
+    held, rounds = True, 0
+    poster = threading.Thread(target=_post, args=(work, stop, every), daemon=True)
+    if work.webhook is not None:
+        poster.start()
+    while not stop.is_set():
+        try:
+            was_held, held = held, work.lease.hold()
+            if was_held and not held:
+                err.print("another `paywarden alerts run` works on this database; standing by", highlight=False)
+            if held:
+                _tell(_round(work, posts=False), as_json=as_json)
+                if rounds % _FORGET_EVERY == 0:
+                    work.forget()
+                rounds += 1
+        except PaywardenError as error:
+            err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
+        else:
+            alive()
+        stop.wait(every)
+    if poster.is_alive():
+        poster.join()
+    err.print("stopped after the last step")
+
+
+def _round(work: AlertWork, *, posts: bool = True) -> tuple[Taken, int, int]:
+    sent = work.send()
+    return work.take(), sent, work.post() if posts else 0
+
+
+def _post(work: AlertWork, stop: threading.Event, every: float) -> None:
+    """A receiver that is slow holds up neither alerts nor verdicts."""
+    while not stop.is_set():
+        try:
+            if work.lease.hold():
+                work.post()
+        except PaywardenError as error:
+            err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
+        stop.wait(every)
+
+
+def _tell(done: tuple[Taken, int, int], *, as_json: bool) -> None:
+    taken, sent, posted = done
+    if not (taken.alerts or taken.unreadable or sent or posted):
+        return
+    if as_json:
+        print_json({**asdict(taken), "labels_sent": sent, "posted": posted})
+        return
+    words = [f"{taken.alerts:,} new alerts"] if taken.alerts else []
+    words += [f"{sent:,} labels sent"] if sent else []
+    words += [f"{posted:,} alerts posted"] if posted else []
+    words += [f"{taken.unreadable:,} messages are no decisions of ours"] if taken.unreadable else []
+    out.print(", ".join(words), highlight=False)

@@ -1,0 +1,154 @@
+"""Alerts from Kafka into cases, and payments beside them: each record once, offsets and rows in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from paywarden.errors import DataError
+from paywarden.events.alerts import RANK, Alert, Intake
+from paywarden.events.decision import acting, decode_decisions
+from paywarden.events.payments import decode_payments
+from paywarden.events.schema import EventSchema
+from paywarden.events.stream_minutes import StreamMinute, by_minute
+from paywarden.jobs.archive import Source
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one run took: alerts (new ones only), payments, and messages that are none of ours."""
+
+    alerts: int = 0
+    payments: int = 0
+    unreadable: int = 0
+
+
+class CaseIntake(Protocol):
+    """The database of cases, as far as consuming needs it."""
+
+    def next_offsets(self, topic: str, partitions: Sequence[int]) -> dict[int, int | None]:
+        """Partition → next offset, None before the first."""
+
+    def take(self, intake: Intake) -> int:
+        """Rows and offsets in one transaction; how many alerts are new. Raises StaleConsumer if another was quicker."""
+
+
+@dataclass(frozen=True)
+class CaseTopics:
+    """Where alerts come from, and payments; without a name for these, timelines stay empty."""
+
+    alerts: str
+    payments: str | None
+
+
+def take_alerts(
+    source: Source, store: CaseIntake, topics: CaseTopics, schema: EventSchema, *, rows_at_once: int = 5_000
+) -> Taken:
+    """Everything new of both topics into the store, alerts first, each record exactly once.
+
+    Run it again at any time: it goes on where the store stands, also after a crash.
+    """
+    alerts = payments = unreadable = 0
+    for intake, odd in _read(source, store, topics.alerts, rows_at_once, schema, as_alerts=True):
+        alerts += store.take(intake)
+        unreadable += odd
+    if topics.payments is not None:
+        for intake, odd in _read(source, store, topics.payments, 20 * rows_at_once, schema, as_alerts=False):
+            store.take(intake)
+            payments += intake.payments.num_rows if intake.payments is not None else 0
+            unreadable += odd
+    return Taken(alerts, payments, unreadable)
+
+
+def _read(
+    source: Source, store: CaseIntake, topic: str, rows: int, schema: EventSchema, *, as_alerts: bool
+) -> Iterator[tuple[Intake, int]]:
+    ends, earliest = source.end_offsets([topic])[topic], source.earliest_offsets([topic])[topic]
+    known = store.next_offsets(topic, sorted(ends))
+    start = {p: earliest[p] if known[p] is None else int(known[p] or 0) for p in ends}
+    if start == ends:
+        return
+    for table in source.read({topic: start}, {topic: ends}):
+        for first in range(0, table.num_rows, rows):
+            chunk = table.slice(first, rows)
+            latest = chunk.group_by("partition").aggregate([("offset", "max")])
+            reached = {
+                p: o + 1 for p, o in zip(latest["partition"].to_pylist(), latest["offset_max"].to_pylist(), strict=True)
+            }
+            values = chunk["value"].to_pylist()
+            intake, odd = _alerts_of(values, schema) if as_alerts else _payments_of(values, schema)
+            yield Intake(topic, {p: known[p] for p in reached}, reached, *intake), odd
+            known |= reached
+
+
+_Rows = tuple[Sequence[Alert], pa.Table | None, Sequence[StreamMinute]]
+
+
+def _alerts_of(values: Sequence[bytes | None], schema: EventSchema) -> tuple[_Rows, int]:
+    found = [value for value in values if value is not None]
+    try:
+        rows = decoded_rows(found, schema)
+    except DataError:
+        found = [value for value in found if _is_decision(value, schema)]
+        rows = decoded_rows(found, schema)
+    alerts = [_alert(row, value, schema) for row, value in zip(rows, found, strict=True) if row["source"] in RANK]
+    return (alerts, None, ()), len(values) - len(found)
+
+
+def decoded_rows(values: Sequence[bytes], schema: EventSchema) -> list[dict[str, Any]]:
+    """Decisions as dictionaries, without their vectors. Raises DataError where one is no decision."""
+    decode_payments(values, schema)  # refuses what lacks a field that counts
+    rows: list[dict[str, Any]] = decode_decisions(values, schema).drop_columns(["vector"]).to_pylist()
+    return rows
+
+
+def _is_decision(value: bytes, schema: EventSchema) -> bool:
+    try:
+        return bool(decoded_rows([value], schema))
+    except DataError:
+        return False
+
+
+def _alert(row: Mapping[str, Any], value: bytes, schema: EventSchema) -> Alert:
+    return Alert(
+        **{name: row[name] for name in ("decision_id", "transaction_id", "source", "occurred_at", "decided_at")},
+        **{name: row[name] for name in ("score", "decision", "bundle_version")},
+        card=row.get(f"entity_{schema.routing_entity}") or row["transaction_id"],
+        amount=row["amount_base"],
+        raw_score=row["raw_score"] if row["raw_score"] is not None else 0.0,
+        reasons=tuple((reason["code"], reason["text"]) for reason in row["reasons"] or ()),
+        document=value,
+    )
+
+
+def _payments_of(values: Sequence[bytes | None], schema: EventSchema) -> tuple[_Rows, int]:
+    found = [value for value in values if value is not None]
+    try:
+        table = decode_payments(found, schema)
+    except DataError:
+        found = [value for value in found if _is_decision(value, schema)]
+        table = decode_payments(found, schema)
+    table = table.filter(pc.is_in(table["source"], value_set=pa.array(list(RANK))))
+    return ((), _acting_payments(table, schema), by_minute(table)), len(values) - len(found)
+
+
+def _acting_payments(table: pa.Table, schema: EventSchema) -> pa.Table:
+    """The columns of stored payments, one row a transaction."""
+    acts = acting(table)
+    card = acts[f"entity_{schema.routing_entity}"] if schema.routing_entity else acts["transaction_id"]
+    merchant = "entity_merchant"
+    columns = {
+        "transaction_id": acts["transaction_id"],
+        "card": pc.coalesce(card, acts["transaction_id"]),
+        "merchant": acts[merchant] if merchant in acts.column_names else pa.nulls(len(acts), pa.string()),
+        "rank": pc.index_in(acts["source"], value_set=pa.array(list(RANK))),
+        "occurred_at": acts["occurred_at"],
+        "amount": acts["amount_base"],
+        "score": acts["score"],
+        "decision": acts["decision"],
+    }
+    return pa.table(columns)

@@ -1,0 +1,185 @@
+"""What the console's pages work with."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from paywarden import wiring
+from paywarden.adapters.alerts.accounts import Session, SqlAccounts
+from paywarden.adapters.alerts.database import CaseDatabase
+from paywarden.adapters.alerts.intake import SqlCaseIntake
+from paywarden.adapters.alerts.outbox import SqlLabelOutbox
+from paywarden.adapters.alerts.queue import SqlCaseQueue
+from paywarden.adapters.alerts.verdicts import SqlCaseReview
+from paywarden.adapters.mlflow.registry import MlflowRegistry
+from paywarden.adapters.mlflow.versions import RegisteredVersion
+from paywarden.errors import KafkaError, RegistryError
+from paywarden.events.dead_letter import PREFIX, REASON_HEADER
+from paywarden.jobs.archive import Source
+from paywarden.jobs.verdict_record import VerdictRecord
+from paywarden.settings import Settings
+from paywarden.wiring.alerts import case_database, case_queue, case_review
+
+__all__ = ["ConsoleParts", "Session", "console_accounts", "console_parts"]
+
+_KEPT_SECONDS: Final = 30.0
+_LETTERS: Final = 50
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version with what the gate said of it."""
+
+    version: int
+    aliases: tuple[str, ...]
+    created_at: int
+    bundle_digest: str
+    verdict: VerdictRecord | None
+
+
+@dataclass
+class Models:
+    """The registry as pages show it: what was read stays for half a minute, so that a page costs no round trips."""
+
+    registry: MlflowRegistry
+    _kept: dict[object, tuple[float, Any]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def versions(self) -> list[ModelVersion]:
+        """Every version, the newest first. Raises RegistryError where the registry does not answer."""
+        known: list[RegisteredVersion] = self._remembered("versions", self.registry.list_versions)
+        return [_version(found) for found in known]
+
+    def document(self, version: int, name: str) -> dict[str, Any] | None:
+        """A JSON document of a version; None where there is none."""
+
+        def read() -> Any:  # noqa: ANN401 -- JSON
+            try:
+                return json.loads(self.registry.document(version, name))
+            except RegistryError:
+                return None
+
+        found: dict[str, Any] | None = self._remembered((version, name), read)
+        return found
+
+    def _remembered(self, key: object, read: Any) -> Any:  # noqa: ANN401
+        with self._lock:
+            at, value = self._kept.get(key, (0.0, None))
+            if at + _KEPT_SECONDS < time.monotonic() or at == 0.0:
+                value = read()
+                self._kept[key] = (time.monotonic(), value)
+        return value
+
+
+def _version(found: RegisteredVersion) -> ModelVersion:
+    record = VerdictRecord.of_tags(found.tags)
+    return ModelVersion(found.version, found.aliases, found.created_at, found.bundle_digest, record)
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A record that was refused: where it is and why; its content is not shown, it may hold a card number."""
+
+    at: int
+    partition: int
+    offset: int
+    origin: str
+    reason: str
+    detail: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Health:
+    """What waits in Kafka and in the outbox, and what was refused."""
+
+    settings: Settings
+    database: CaseDatabase
+
+    def waiting(self) -> dict[str, int | None]:
+        """Records and labels that wait, by what they wait for; None where Kafka does not answer."""
+        topics = self.settings.kafka.topics
+        names = {"alerts to take": topics.alerts, "payments to take": topics.predictions}
+        found: dict[str, int | None] = {"verdicts to send": SqlLabelOutbox(self.database).unsent()}
+        try:
+            source: Source = wiring.kafka_source(self.settings)
+            ends, earliest = source.end_offsets(list(names.values())), source.earliest_offsets(list(names.values()))
+        except KafkaError:
+            return {**found, **dict.fromkeys(names)}
+        intake = SqlCaseIntake(self.database)
+        for words, topic in names.items():
+            known = intake.next_offsets(topic, list(ends[topic]))
+            found[words] = sum(end - (known[p] or earliest[topic][p]) for p, end in ends[topic].items())
+        return found
+
+    def dead_letters(self) -> list[DeadLetter] | None:
+        """The last refused records, the newest first; None where Kafka does not answer."""
+        topic = self.settings.kafka.topics.dead_letters
+        try:
+            source = wiring.kafka_source(self.settings, headers=True)
+            ends, earliest = source.end_offsets([topic])[topic], source.earliest_offsets([topic])[topic]
+            start = {p: max(earliest[p], end - _LETTERS) for p, end in ends.items()}
+            rows = [row for table in source.read({topic: start}, {topic: ends}) for row in table.to_pylist()]
+        except KafkaError:
+            return None
+        return [_letter(row) for row in sorted(rows, key=lambda row: -row["timestamp"])[:_LETTERS]]
+
+
+def _letter(row: dict[str, Any]) -> DeadLetter:
+    headers = {h["key"]: (h["value"] or b"").decode(errors="replace") for h in row["headers"] or []}
+    origin = ":".join(headers.get(f"{PREFIX}{name}", "?") for name in ("topic", "partition", "offset"))
+    reason = headers.get(REASON_HEADER, "unknown")
+    detail = headers.get(f"{PREFIX}exception.message", "").removeprefix(f"{reason}: ")
+    size = len(row["value"] or b"")
+    return DeadLetter(row["timestamp"], row["partition"], row["offset"], origin, reason, detail, size)
+
+
+@dataclass(frozen=True)
+class ConsoleParts:
+    """Everything that pages read and change."""
+
+    queue: SqlCaseQueue
+    review: SqlCaseReview
+    accounts: SqlAccounts
+    models: Models
+    health: Health
+    monitor_path: Path
+    https_only: bool
+    session_seconds: int
+
+    def monitor_report(self) -> dict[str, Any] | None:
+        """What `paywarden monitor` found last; None where it has not run yet, or is not readable."""
+        try:
+            found: dict[str, Any] = json.loads(self.monitor_path.read_text())
+        except (OSError, ValueError):
+            return None
+        return found
+
+
+def console_accounts(settings: Settings) -> SqlAccounts:
+    """Who may use the console."""
+    return _accounts(settings, case_database(settings))
+
+
+def console_parts(settings: Settings) -> ConsoleParts:
+    """What the console's pages work with here."""
+    database, wanted = case_database(settings), settings.console
+    return ConsoleParts(
+        queue=case_queue(database),
+        review=case_review(database, wiring.event_schema(settings)),
+        accounts=_accounts(settings, database),
+        models=Models(wiring.registry(settings)),
+        health=Health(settings, database),
+        monitor_path=wanted.monitor_report,
+        https_only=wanted.https_only,
+        session_seconds=int(wanted.session_hours * 3600),
+    )
+
+
+def _accounts(settings: Settings, database: CaseDatabase) -> SqlAccounts:
+    return SqlAccounts(database, session_ms=int(settings.console.session_hours * 3_600_000))

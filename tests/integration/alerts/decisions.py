@@ -1,0 +1,41 @@
+"""Messages of decisions, as the stream sends them."""
+
+import pyarrow as pa
+
+from paywarden.events.decision import decision_schema, encode_decisions
+from paywarden.events.schema import EventSchema
+
+SCHEMA = EventSchema()
+AT = 1_750_000_000_000
+_DEFAULTS = {
+    "source": "stream",
+    "occurred_at": AT,
+    "arrived_at": AT + 5,
+    "decided_at": AT + 700,
+    "received_at": AT + 1,
+    "entity_card": "card0000AAAA",
+    "entity_merchant": "merchant0001",
+    "amount_base": 10_000,
+    "raw_score": 1.0,
+    "score": 0.5,
+    "decision": "review",
+    "reasons": [{"code": "CARD_VELOCITY", "text": "9 payments of the card in 1h"}],
+    "bundle_version": "1",
+    "bundle_digest": "b" * 64,
+    "policy_digest": "p" * 64,
+    "vector": [1.0, 2.0],
+    "batch_id": 1,
+    "stream_epoch": 1,
+    "topic": "transactions",
+    "partition": 0,
+    "offset": 1,
+}
+
+
+def message(transaction_id, **fields):
+    """One decision as JSON; its id follows from the transaction and the source."""
+    row = {**_DEFAULTS, **fields, "transaction_id": transaction_id}
+    row.setdefault("decision_id", f"{row['source']}-{transaction_id}")
+    schema = decision_schema(SCHEMA)
+    table = pa.Table.from_pylist([row], schema=schema)
+    return encode_decisions(table, SCHEMA)[0]

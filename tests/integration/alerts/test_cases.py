@@ -1,0 +1,280 @@
+"""Alerts become cases, verdicts become labels: on SQLite and on PostgreSQL."""
+
+import importlib.util
+import threading
+import warnings
+
+import orjson
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import func, select
+from tests.integration.alerts.decisions import AT, SCHEMA, message
+
+from paywarden.adapters.alerts.database import CaseDatabase
+from paywarden.adapters.alerts.intake import SqlCaseIntake
+from paywarden.adapters.alerts.lease import SqlLease
+from paywarden.adapters.alerts.outbox import SqlLabelOutbox
+from paywarden.adapters.alerts.queue import SqlCaseQueue
+from paywarden.adapters.alerts.tables import alerts, metadata, offsets
+from paywarden.adapters.alerts.verdicts import SqlCaseReview
+from paywarden.errors import CaseStoreError, ConfigurationError, DataError, StaleConsumer
+from paywarden.events.alerts import Intake
+from paywarden.events.cases import label_message
+from paywarden.jobs.alerts import _alerts_of, _payments_of
+
+NOW = AT + 3_600_000
+
+
+def clock():
+    return NOW
+
+
+class Desk:
+    """Everything that works on one database, with a clock that stands still."""
+
+    def __init__(self, database):
+        self.database = database
+        self.intake = SqlCaseIntake(database, clock=clock)
+        self.queue = SqlCaseQueue(database)
+        self.outbox = SqlLabelOutbox(database, clock)
+
+        def label_of(document, is_fraud, at):
+            return label_message(document, SCHEMA, is_fraud=is_fraud, at=at)
+
+        self.review = SqlCaseReview(database, label_of, clock)
+        self._offset = None
+
+    def take(self, *values):
+        (found, _, _), _ = _alerts_of(values, SCHEMA)
+        reached = (self._offset or 0) + len(values)
+        new = self.intake.take(Intake("alerts", {0: self._offset}, {0: reached}, found))
+        self._offset = reached
+        return new
+
+    def pay(self, *values):
+        (_, payments, minutes), _ = _payments_of(values, SCHEMA)
+        known = self.intake.next_offsets("predictions", [0])
+        reached = (known[0] or 0) + len(values)
+        self.intake.take(Intake("predictions", known, {0: reached}, (), payments, minutes))
+
+    def labels(self):
+        return [(label.key, orjson.loads(label.value)) for label in self.outbox.waiting(100)]
+
+
+@pytest.fixture
+def desk(database):
+    return Desk(database)
+
+
+def test_alerts_of_one_card_are_one_case_and_the_costliest_case_comes_first(desk):
+    desk.take(
+        message("t1", amount_base=10_000, score=0.5),
+        message("t2", amount_base=50_000, score=0.9, entity_card="card0000BBBB"),
+        message("t3", amount_base=2_000, score=0.25),
+    )
+    first, second = desk.queue.page()
+    assert (first.card, first.alerts, first.expected_loss) == ("card0000BBBB", 1, 45_000)
+    assert (second.card, second.alerts, second.expected_loss) == ("card0000AAAA", 2, 5_500)
+    assert second.top_score == 0.5
+    assert second.headline == "9 payments of the card in 1h"
+    assert desk.queue.counts()["open"] == (2, 50_500)
+
+
+def test_pages_follow_one_another_without_gap_or_repeat(desk):
+    desk.take(*(message(f"t{n}", entity_card=f"card{n:08d}", amount_base=1000 * (n // 3)) for n in range(25)))
+    seen, after = [], None
+    while page := desk.queue.page(after=after, most=7):
+        seen += [row.case_id for row in page]
+        after = (page[-1].expected_loss, page[-1].case_id)
+    assert len(seen) == len(set(seen)) == 25
+
+
+def test_a_decision_that_comes_again_is_one_alert(desk):
+    assert desk.take(message("t1"), message("t1")) == 1
+    assert desk.take(message("t1")) == 0
+    assert desk.queue.page()[0].alerts == 1
+
+
+def test_of_two_decisions_on_a_transaction_the_apis_acts(desk):
+    desk.take(message("t1", score=0.5))
+    desk.take(message("t1", score=0.8, source="api", decided_at=AT + 900))
+    desk.take(message("t2", source="shadow"))
+    (row,) = desk.queue.page()
+    case = desk.queue.case(row.case_id)
+    assert (row.alerts, row.expected_loss) == (1, 8_000)
+    assert [(alert.source, alert.acts) for alert in case.alerts] == [("stream", False), ("api", True)]
+    assert desk.review.judge(row.case_id, "fraud", "ann") == 1
+
+
+def test_what_another_consumer_has_taken_is_refused_and_nothing_of_it_stays(desk):
+    desk.take(message("t1"))
+    (found, _, _), _ = _alerts_of([message("t9", entity_card="card0000ZZZZ")], SCHEMA)
+    for known, reached in ((None, 1), (0, 1), (7, 8)):
+        with pytest.raises(StaleConsumer, match="Another consumer"):
+            desk.intake.take(Intake("alerts", {0: known}, {0: reached}, found))
+    assert [row.card for row in desk.queue.page()] == ["card0000AAAA"]
+    assert desk.intake.next_offsets("alerts", [0, 1]) == {0: 1, 1: None}
+
+
+def test_consumers_at_once_take_each_alert_once(desk):
+    (found, _, _), _ = _alerts_of([message(f"t{n}") for n in range(20)], SCHEMA)
+    outcomes = []
+
+    def take():
+        try:
+            outcomes.append(desk.intake.take(Intake("alerts", {0: None}, {0: 20}, found)))
+        except StaleConsumer:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, outcomes)) == ["20", "refused", "refused", "refused"]
+    with desk.database.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(alerts)).scalar() == 20
+        assert connection.execute(select(offsets.c.next_offset)).scalars().all() == [20]
+
+
+def test_a_verdict_becomes_one_label_for_each_transaction_and_closes_the_case(desk):
+    desk.take(message("t1"), message("t2", occurred_at=AT + 60_000))
+    (row,) = desk.queue.page()
+    assert desk.review.judge(row.case_id, "fraud", "ann") == 2
+    assert desk.review.judge(row.case_id, "fraud", "ann") == 0
+    keys, values = zip(*desk.labels(), strict=True)
+    assert set(keys) == {b"card0000AAAA"}
+    assert [value["transaction_id"] for value in values] == ["t1", "t2"]
+    assert values[1] == {
+        "transaction_id": "t2",
+        "entities": {"card": "card0000AAAA", "merchant": "merchant0001"},
+        "occurred_at": AT + 60_000,
+        "labelled_at": NOW,
+        "received_at": NOW,
+        "is_fraud": True,
+        "source": "analyst",
+    }
+    closed = desk.queue.case(row.case_id)
+    assert (closed.row.status, closed.row.verdict) == ("closed", "fraud")
+    assert [(event.actor, event.kind) for event in closed.events] == [("paywarden", "opened"), ("ann", "verdict")]
+    assert desk.queue.page() == []
+
+
+def test_an_alert_after_the_verdict_opens_another_case(desk):
+    desk.take(message("t1"))
+    (row,) = desk.queue.page()
+    desk.review.judge(row.case_id, "legitimate", "ann")
+    desk.take(message("t2"))
+    (later,) = desk.queue.page()
+    assert later.case_id != row.case_id
+    assert desk.labels()[0][1]["is_fraud"] is False
+
+
+def test_a_verdict_leaves_open_what_the_analyst_did_not_see(desk):
+    desk.take(message("t1"))
+    (row,) = desk.queue.page()
+    desk.take(message("t2", amount_base=4_000))
+    assert desk.review.judge(row.case_id, "fraud", "ann", seen=["stream-t1"]) == 1
+    (left,) = desk.queue.page()
+    assert (left.case_id, left.alerts, left.expected_loss) == (row.case_id, 1, 2_000)
+
+
+def test_unsure_gives_no_label_and_the_next_alert_opens_the_case_again(desk):
+    desk.take(message("t1"))
+    (row,) = desk.queue.page()
+    assert desk.review.judge(row.case_id, "unsure", "ann") == 0
+    assert desk.labels() == []
+    assert [case.case_id for case in desk.queue.page("unsure")] == [row.case_id]
+    desk.take(message("t2"))
+    assert [(case.case_id, case.alerts) for case in desk.queue.page()] == [(row.case_id, 2)]
+
+
+def test_a_reopened_case_gets_another_verdict(desk):
+    desk.take(message("t1"))
+    (row,) = desk.queue.page()
+    desk.review.judge(row.case_id, "fraud", "ann")
+    desk.review.reopen(row.case_id, "lea")
+    assert desk.review.judge(row.case_id, "legitimate", "lea") == 1
+    assert [value["is_fraud"] for _, value in desk.labels()] == [True, False]
+    with pytest.raises(DataError, match="there is no case 999"):
+        desk.review.reopen(999, "lea")
+
+
+def test_a_card_has_one_open_case(desk):
+    desk.take(message("t1"))
+    (row,) = desk.queue.page()
+    desk.review.judge(row.case_id, "fraud", "ann")
+    desk.take(message("t2"))
+    with pytest.raises(DataError, match="another open case"):
+        desk.review.reopen(row.case_id, "lea")
+
+
+def test_cases_are_assigned_and_noted(desk):
+    desk.take(message("t1"))
+    (row,) = desk.queue.page()
+    desk.review.assign(row.case_id, "ann", "lea")
+    desk.review.note(row.case_id, "  called the customer ", "ann")
+    with pytest.raises(DataError, match="1 to 4000"):
+        desk.review.note(row.case_id, "  ", "ann")
+    assert [case.assignee for case in desk.queue.page(assignee="ann")] == ["ann"]
+    assert desk.queue.page(assignee="bob") == []
+    assert [event.text for event in desk.queue.case(row.case_id).events[1:]] == [
+        "assigned to ann",
+        "called the customer",
+    ]
+
+
+def test_a_payments_strongest_decision_is_kept_and_old_ones_are_forgotten(desk):
+    desk.pay(message("t1", score=0.1), message("t2", occurred_at=AT + 50), message("t1", source="api", score=0.3))
+    desk.pay(message("t1", score=0.2), message("t3", source="shadow"))
+    found = desk.queue.payments("card0000AAAA", until=AT + 100)
+    assert [(payment.transaction_id, payment.score) for payment in found] == [("t1", 0.3), ("t2", 0.5)]
+    (minute,) = desk.queue.minutes()
+    assert (minute.reviewed, minute.decisions, sum(minute.latencies)) == (4, 4, 4)
+    assert desk.intake.forget_payments(desk.intake.newest_payment()) == 1
+
+
+def test_only_one_holds_the_lease_until_it_runs_out(database):
+    now = [NOW]
+    mine, other = (SqlLease(database, "alerts", name, for_ms=100, clock=lambda: now[0]) for name in ("a", "b"))
+    assert mine.hold()
+    assert not other.hold()
+    now[0] += 101
+    assert other.hold()
+    assert not mine.hold()
+    other.give_back()
+    assert mine.hold()
+
+
+def test_the_migrations_make_what_the_tables_say(database):
+    with database.reading() as connection, warnings.catch_warnings():
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_opening_again_keeps_everything(desk, url):
+    desk.take(message("t1"))
+    again = CaseDatabase(url)
+    assert len(SqlCaseQueue(again).page()) == 1
+    again.close()
+
+
+def test_a_schema_of_a_later_version_is_refused(database, url):
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(CaseStoreError, match="newer Paywarden"):
+        CaseDatabase(url)
+
+
+@pytest.mark.parametrize("wrong", ["mysql://host/db", "cases.sqlite", ""])
+def test_a_url_of_no_such_database_is_refused_with_what_to_write(wrong):
+    with pytest.raises(ConfigurationError, match="sqlite:///"):
+        CaseDatabase(wrong)
+
+
+def test_a_password_is_not_repeated():
+    if importlib.util.find_spec("psycopg2") is None:
+        pytest.skip("psycopg2 is not installed: uv sync --extra platform")
+    with pytest.raises(CaseStoreError) as told:
+        CaseDatabase("postgresql://me:hushhush@127.0.0.1:1/cases")
+    assert "hushhush" not in str(told.value)

@@ -1,0 +1,85 @@
+"""The console over a database in SQLite, with an analyst, a lead and an admin."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+from tests.integration.alerts.decisions import SCHEMA
+
+from paywarden.adapters.alerts.intake import SqlCaseIntake
+from paywarden.events.alerts import Intake
+from paywarden.jobs.alerts import _alerts_of, _payments_of
+from paywarden.service.console.app import console_app
+from paywarden.settings import Settings
+from paywarden.wiring.console import console_parts
+
+PASSWORD = "long enough for a test"  # noqa: S105 -- of accounts that live as long as the test
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """What the console works with; nothing listens where Kafka and the registry would be."""
+    settings = Settings(
+        cases={"database": f"sqlite:///{tmp_path / 'cases.sqlite'}"},
+        console={"monitor_report": tmp_path / "report.json"},
+        mlflow={"tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}"},
+        kafka={"bootstrap_servers": "127.0.0.1:1"},
+    )
+    made = console_parts(settings)
+    for name in ("analyst", "lead", "admin"):
+        made.accounts.put(name, PASSWORD, name)
+    yield made
+    made.health.database.close()
+
+
+@pytest.fixture
+def take(parts):
+    """Takes messages of decisions as alerts, and others as payments."""
+    reached = {"alerts": None, "predictions": None}
+
+    def take(*alerts, payments=()):
+        (found, _, _), _ = _alerts_of(alerts, SCHEMA)
+        (_, table, minutes), _ = _payments_of([*payments, *alerts], SCHEMA)
+        intake = SqlCaseIntake(parts.health.database)
+        for topic, rows in (("alerts", (found, None, ())), ("predictions", ((), table, minutes))):
+            end = (reached[topic] or 0) + 1
+            intake.take(Intake(topic, {0: reached[topic]}, {0: end}, *rows))
+            reached[topic] = end
+
+    return take
+
+
+@pytest.fixture
+def address(parts):
+    """Where the console listens."""
+    server = uvicorn.Server(uvicorn.Config(console_app(parts), port=0, log_level="warning", ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def browser(address):
+    """A client that is not logged in."""
+    with httpx.Client(base_url=address, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def log_in(browser):
+    """Logs in with a role; gives the client."""
+
+    def log_in(role="analyst"):
+        assert browser.post("/login", data={"name": role, "password": PASSWORD}).headers["location"] == "/queue"
+        return browser
+
+    return log_in
