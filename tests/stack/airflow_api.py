@@ -52,10 +52,40 @@ class Airflow:
                     say(f"{name}: {task['state']} in {task['duration'] or 0:.0f} s, try {task['try_number']}")
             state = self.get(f"/dags/{dag}/dagRuns/{run}")["state"]
             if state == "failed":
-                raise StackError(f"{dag} {run} failed:\n" + self._failure(dag, run, tasks))
+                raise StackError(f"{dag} {run} failed")
             return tasks if state == "success" else None
 
-        return self._wait(ended, seconds, f"{dag} {run}")
+        try:
+            return self._wait(ended, seconds, f"{dag} {run}")
+        except StackError as error:
+            raise StackError("\n".join([str(error), *self.story(dag, run)])) from error
+
+    def story(self, dag: str, run: str) -> list[str]:
+        """What became of each try of the tasks that did not succeed at once, with the end of its log."""
+        lines: list[str] = []
+        for name, task in self.tasks(dag, run).items():
+            if task["state"] in ("success", None) and task["try_number"] <= 1:
+                continue
+            for attempt in self.tries(dag, run, name):
+                took = f"{attempt['duration'] or 0:.0f} s on {attempt['hostname'] or 'no worker'}"
+                lines.append(f"{name}, try {attempt['try_number']}: {attempt['state']} after {took}")
+                if attempt["state"] != "success":
+                    lines += [f"    {line}" for line in self.log(dag, run, name, attempt["try_number"])[-15:]]
+        return lines
+
+    def tries(self, dag: str, run: str, task: str) -> list[dict[str, Any]]:
+        """The tries of a task that have begun, in their order."""
+        found = self.get(f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/tries")["task_instances"]
+        return sorted(found, key=lambda attempt: int(attempt["try_number"]))
+
+    def log(self, dag: str, run: str, task: str, attempt: int) -> list[str]:
+        """The lines of a try's log; one that says so where Airflow has none."""
+        path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}?full_content=true"
+        try:
+            content = self.get(path)["content"]
+        except StackError as error:
+            return [str(error)]
+        return [str(line.get("event", line)) for line in content]
 
     def result(self, dag: str, run: str, task: str) -> Any:
         """What a task returned, as JSON."""
@@ -72,15 +102,6 @@ class Airflow:
         if task.get("state") in ENDED:
             raise StackError(f"{task['task_id']} is {task['state']}, not {state}")
         return None
-
-    def _failure(self, dag: str, run: str, tasks: dict[str, dict[str, Any]]) -> str:
-        """The end of the log of the first task that failed."""
-        failed = [task for task in tasks.values() if task["state"] == "failed"]
-        if not failed:
-            return "no task failed"
-        path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{failed[0]['task_id']}/logs/{failed[0]['try_number']}"
-        content = self.get(f"{path}?full_content=true")["content"]
-        return "\n".join(str(line.get("event", line)) for line in content[-40:])
 
     def _wait(self, look: Callable[[], Any], seconds: float, what: str) -> Any:
         deadline = time.monotonic() + seconds

@@ -2,6 +2,7 @@
 
     make stack-test                                  every step (ARGS="--profile small" without the Spark cluster)
     make stack-test ARGS="--keep"                    leaves the platform up for a look
+    make stack-test ARGS="--from 9 --keep"           goes on with step 9 on a platform that was left up
 
 It fails where Docker cannot be had: it never passes by leaving something out.
 """
@@ -13,259 +14,81 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 
-from airflow_api import Airflow
 from memory import MemoryWatch
-from product import Product, wait_until
+from steps import Steps
 
 from stack import PROJECT, Stack, StackError
-
-DAG = "train_challenger"
-HISTORY_DAYS, LATER_DAYS, LATEST_DAYS = 60, 75, 90
-STILL_SECONDS = 15
-
-
-class Test:
-    """The steps, in their order."""
-
-    def __init__(self, profile: str) -> None:
-        self.began = time.monotonic()
-        self.stack = Stack(profile)
-        self.started: dict[str, float] = {}
-        self.airflow = Airflow(self.stack.port("AIRFLOW"), self.stack.variables["AIRFLOW_ADMIN_PASSWORD"])
-
-    @property
-    def product(self) -> Product:
-        """Clients of their own for each look: a broker may have been restarted in between."""
-        return Product(self.stack)
-
-    def say(self, text: str) -> None:
-        """A line with the time since the start."""
-        print(f"[{time.monotonic() - self.began:6.0f} s]   {text}", flush=True)
-
-    def steps(self) -> list[tuple[str, Callable[[], None]]]:
-        """What is done, and how it is called."""
-        return [
-            ("a start without secrets is refused, with the sentence that helps", self.refuse_without_secrets),
-            ("build the images", self.build),
-            ("start everything and wait until it is healthy", self.start),
-            ("produce history and live payments", self.produce_history),
-            ("train through Airflow, every task on a Celery worker", self.train_first),
-            ("the version is in MLflow, its files are objects in the bucket, it is champion", self.find_version),
-            ("the stream takes it up, and predictions carry it", self.serve),
-            ("train again on later data; the gate's verdict is recorded", self.train_again),
-            (
-                "kill the worker in the middle of a training; the retry leaves no half-registered model",
-                self.kill_worker,
-            ),
-            ("restart every service in turn; nothing is lost", self.restart_each),
-            ("every payment ended as exactly one thing", self.account),
-        ]
-
-    def refuse_without_secrets(self) -> None:
-        """Compose says `run make stack-init`."""
-        kept = dict(self.stack.variables)
-        self.stack.set(REDIS_PASSWORD="")
-        try:
-            self.stack.compose("config", "--quiet")
-        except StackError as error:
-            expect("make stack-init" in str(error), f"the remedy is missing: {error}")
-        else:
-            raise StackError("it would start without REDIS_PASSWORD")
-        self.stack.set(**kept)
-
-    def build(self) -> None:
-        """The product's image first: Airflow's is made from it."""
-        for service in ("setup", "airflow-init"):
-            self.stack.compose("build", "--quiet", service, seconds=3000)
-
-    def start(self) -> None:
-        """All services, with the seconds that each took."""
-        self.stack.set(PRODUCER_HISTORY_DAYS=str(HISTORY_DAYS))
-        self.stack.up(seconds=900)
-        for service, container in sorted(self.stack.containers().items()):
-            well = container["Health"] == "healthy" or (container["State"], container["ExitCode"]) == ("exited", 0)
-            expect(well, f"{service} is {container['State']} {container['Health']} {container['ExitCode']}")
-            self.say(f"{service}: {container['Health'] or 'done'}")
-
-    def produce_history(self) -> None:
-        """The producer's own: days at once, then payments at a rate."""
-        topic = self.product.settings.kafka.topics.transactions
-        wait_until("history in the lake", 300, lambda: self.position() >= HISTORY_DAYS)
-        before = self.product.sent(topic)
-        wait_until("live payments", 60, lambda: self.product.sent(topic) > before)
-        self.say(f"{before:,} payments, and more coming")
-
-    def position(self) -> int:
-        """The day that the producer has reached."""
-        try:
-            said = self.stack.run(
-                "producer", "sh", "-c", "cat producer/position.json 2>/dev/null || echo '{\"day\": 0}'"
-            )
-        except StackError:
-            return 0
-        return int(said.split('"day":')[1].split(",")[0].strip(" }\n"))
-
-    def train(self) -> dict[str, dict[str, object]]:
-        """A run of the DAG, every task of which succeeded on a worker."""
-        run = self.airflow.trigger(DAG)
-        tasks = self.airflow.wait(DAG, run, self.say)
-        worker = self.stack.run("airflow-worker", "hostname").strip()
-        for name, task in tasks.items():
-            expect(task["state"] == "success", f"{name} is {task['state']}")
-            expect(task["hostname"] == worker, f"{name} ran on {task['hostname']}, the Celery worker is {worker}")
-        return tasks
-
-    def train_first(self) -> None:
-        """The first challenger."""
-        self.train()
-
-    def find_version(self) -> None:
-        """Version 1, whole."""
-        registry = self.product.registry
-        champion = registry.find_champion()
-        expect(champion is not None and champion.version == 1, f"the champion is {champion}")
-        bundle = registry.get(1)
-        expect(bundle.digest == champion.bundle_digest, "the bundle is another one than the registry names")
-        found = [key for key in self.product.objects("mlflow") if champion.run_id in key or "bundle" in key]
-        expect(len(found) > 3, f"the bucket holds only {found}")
-        self.say(f"version 1, {len(found)} objects in the bucket, bundle {bundle.digest[:12]}")
-
-    def serve(self) -> None:
-        """Predictions of the champion."""
-        version = str(self.product.registry.find_champion().version)
-        seconds = wait_until(
-            f"predictions of version {version}", 420, lambda: version in set(self.product.versions_served())
-        )
-        self.say(f"{len(self.product.versions_served()):,} predictions after {seconds:.0f} s")
-
-    def add_days(self, until: int) -> None:
-        """More history, sent at once."""
-        self.stack.set(PRODUCER_HISTORY_DAYS=str(until))
-        self.stack.up("producer", seconds=120)
-        wait_until(f"day {until}", 300, lambda: self.position() >= until)
-
-    def train_again(self) -> None:
-        """A challenger with an opponent."""
-        self.add_days(LATER_DAYS)
-        self.train()
-        versions = self.product.registry.list_versions()
-        newest = versions[0]
-        expect(newest.version == 2, f"the newest version is {newest.version}")
-        verdict = newest.tags.get("paywarden.gate")
-        expect(verdict in ("promote", "refuse", "abstain"), f"the gate's verdict is {verdict}")
-        self.say(f"version 2: the gate says {verdict}; champion is {self.product.registry.find_champion().version}")
-
-    def kill_worker(self) -> None:
-        """As a machine that dies: SIGKILL, and a new start half a minute later."""
-        self.add_days(LATEST_DAYS)
-        run = self.airflow.trigger(DAG)
-        self.airflow.wait_for_task(DAG, run, "train", "running")
-        time.sleep(8)
-        self.stack.compose("kill", "airflow-worker")
-        self.say("the worker is killed")
-        time.sleep(5)
-        self.stack.up("airflow-worker", seconds=180)
-        tasks = self.airflow.wait(DAG, run, self.say)
-        expect(int(tasks["train"]["try_number"]) >= 2, "the training was not tried again")
-        registry = self.product.registry
-        versions = registry.list_versions()
-        expect([v.version for v in versions] == [3, 2, 1], f"versions are {[v.version for v in versions]}")
-        for version in versions:
-            expect(registry.get(version.version).digest == version.bundle_digest, f"{version} is not whole")
-        self.say(f"the training succeeded at try {tasks['train']['try_number']}; versions 1 to 3 are whole")
-
-    def restart_each(self) -> None:
-        """Every service, also those that hold data."""
-        before = self.standing()
-        services = [name for name, found in self.stack.containers().items() if found["State"] == "running"]
-        for service in services:
-            self.stack.compose("restart", service)
-            self.say(f"{service}: healthy again after {self.stack.wait_healthy(service):.0f} s")
-        for service in services:
-            self.stack.wait_healthy(service)
-        sent = self.product.sent("predictions")
-        seconds = wait_until("predictions after the restarts", 300, lambda: self.product.sent("predictions") > sent)
-        after = self.standing()
-        for name, value in before.items():
-            kept = after[name] >= value if isinstance(value, int) else after[name] == value
-            expect(kept, f"{name} was {value} and is {after[name]}")
-        self.say(f"predictions go on ({seconds:.0f} s); {', '.join(f'{n}: {v}' for n, v in after.items())}")
-
-    def standing(self) -> dict[str, int | str]:
-        """What must not be lost, by name; numbers may grow."""
-        product = self.product
-        versions = product.registry.list_versions()
-        return {
-            "payments in Kafka": product.sent("transactions"),
-            "payments in the lake": product.rows("transactions"),
-            "predictions": product.sent("predictions"),
-            "objects of MLflow": len(product.objects("mlflow")),
-            "versions": ", ".join(f"{v.version} {v.bundle_digest[:8]} {'/'.join(v.aliases)}" for v in versions),
-            "records in Redis": int(self.stack.run("redis", "redis-cli", "dbsize").strip()),
-            "runs of Airflow": int(self.airflow.get(f"/dags/{DAG}/dagRuns")["total_entries"]),
-        }
-
-    def account(self) -> None:
-        """After the last payment, what the stream planned is what it answered."""
-        self.stack.compose("stop", "producer")
-        topics = self.product.settings.kafka.topics
-        still = time.monotonic()
-        seen = -1
-        while time.monotonic() - still < STILL_SECONDS:
-            count = self.product.sent(topics.predictions) + self.product.sent(topics.outcomes)
-            if count != seen:
-                seen, still = count, time.monotonic()
-            time.sleep(2)
-        found = self.product.account()
-        expect(found.complete, f"the account does not balance: {found.to_dict()}")
-        self.say(f"{found.inputs:,} inputs, {found.decisions:,} decisions, {found.labels:,} labels, none astray")
-
-
-def expect(holds: bool, otherwise: str) -> None:
-    """Raise StackError where something does not hold."""
-    if not holds:
-        raise StackError(otherwise)
 
 
 def main() -> int:
     """0 where every step held."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", choices=["small", "full"], default="full")
-    parser.add_argument("--keep", action="store_true", help="leave the platform up")
-    arguments = parser.parse_args()
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
-    ):
+    arguments = _arguments()
+    if not _docker_answers():
         print("Docker cannot be reached: install it, or start its engine; this test needs it.", file=sys.stderr)
         return 1
-    test, failed = Test(arguments.profile), False
-    test.stack.take_down()  # of an earlier test that was killed
-    memory, steps = MemoryWatch(), test.steps()
+    stack = Stack()
+    try:
+        stack.resume() if arguments.begin > 1 else stack.begin(arguments.profile)
+    except StackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    memory = MemoryWatch()
     memory.start()
-    for number, (name, step) in enumerate(steps, 1):
-        print(f"[{time.monotonic() - test.began:6.0f} s] {number}/{len(steps)} {name}", flush=True)
-        try:
-            step()
-        except StackError as error:
-            print(f"FAILED: {name}\n{error}", file=sys.stderr)
-            failed = True
-            break
+    failed = not _steps_hold(Steps(stack), arguments.begin)
     memory.stop()
     print("peak memory", *memory.lines(), sep="\n  ", flush=True)
     if arguments.keep:
         print(f"the platform is left up; take it down with: docker compose -p {PROJECT} down -v")
         return int(failed)
+    return int(failed or not _is_gone(stack, failed))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", choices=["small", "full"], default="full")
+    parser.add_argument("--keep", action="store_true", help="leave the platform up")
+    parser.add_argument(
+        "--from", dest="begin", type=int, default=1, metavar="STEP", help="begin here, on a platform that was left up"
+    )
+    return parser.parse_args()
+
+
+def _docker_answers() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+
+
+def _steps_hold(test: Steps, begin: int) -> bool:
+    """Whether every step held, the first that does not being the last; how long each took is said at the end."""
+    took: list[str] = []
+    steps = test.all()
+    for number, (name, step) in enumerate(steps, 1):
+        if number < begin:
+            continue
+        print(f"[{time.monotonic() - test.began:6.0f} s] {number}/{len(steps)} {name}", flush=True)
+        began = time.monotonic()
+        try:
+            step()
+        except StackError as error:
+            print(f"FAILED: {number}/{len(steps)} {name}\n{error}", file=sys.stderr, flush=True)
+            return False
+        took.append(f"{time.monotonic() - began:6.0f} s  {number}. {name}")
+    print("seconds", *took, f"{time.monotonic() - test.began:6.0f} s  in all", sep="\n  ", flush=True)
+    return True
+
+
+def _is_gone(stack: Stack, failed: bool) -> bool:
+    """Whether nothing of the platform is left; the end of its logs is shown where the test has failed."""
     if failed:
         subprocess.run(["docker", "compose", "-p", PROJECT, "logs", "--tail", "40"], check=False)
-    test.stack.take_down()
-    left = test.stack.left_behind()
+    stack.take_down()
+    left = stack.left_behind()
     if left:
         print(f"FAILED: left behind: {left}", file=sys.stderr)
-    print(f"[{time.monotonic() - test.began:6.0f} s] " + ("failed" if failed or left else "all steps passed; all gone"))
-    return int(failed or bool(left))
+    print("failed" if failed or left else "all steps passed; all gone")
+    return not left
 
 
 if __name__ == "__main__":

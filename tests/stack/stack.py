@@ -7,12 +7,12 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "paywarden-test"
+FOLDER = ROOT / ".cache" / "stack-test"
 
 # Some weeks of a small world train in seconds; few frauds have to do.
 SETTINGS = """\
@@ -40,24 +40,34 @@ class StackError(Exception):
 
 
 class Stack:
-    """The project; ``variables`` are what its services were told, secrets included."""
+    """The project; ``variables`` are what its services were told, secrets included, as a file of FOLDER keeps them."""
 
-    def __init__(self, profile: str) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="paywarden-stack-")
-        folder = Path(self._folder.name)
-        self._file = folder / "variables"
-        settings = folder / "paywarden.yaml"
-        settings.write_text(SETTINGS)
-        folder.chmod(0o755)  # containers read the settings as another user
+    def __init__(self) -> None:
+        self._file = FOLDER / "variables"
+        self.variables: dict[str, str] = {}
+
+    def begin(self, profile: str) -> None:
+        """New secrets and free ports; nothing is left of an earlier platform."""
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        self._file.unlink(missing_ok=True)
         subprocess.run(
             [sys.executable, "-m", "paywarden.cli.app", "init", "--file", str(self._file), "--profile", profile],
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        settings = FOLDER / "paywarden.yaml"
+        settings.write_text(SETTINGS)
+        settings.chmod(0o644)  # containers read it as another user
         ports = {f"{name}_PORT": str(port) for name, port in zip(PORTS, _free_ports(len(PORTS)), strict=True)}
-        written = dict(line.split("=", 1) for line in self._file.read_text().splitlines() if not line.startswith("#"))
-        self.variables = {**written, **WORLD, **ports, "SETTINGS_FILE": str(settings)}
+        self.variables = {**self._written(), **WORLD, **ports, "SETTINGS_FILE": str(settings)}
         self._write()
+        self.take_down()
+
+    def resume(self) -> None:
+        """Take up the platform that an earlier test left up. Raises StackError where there is none."""
+        self.variables = self._written() if self._file.exists() else {}
+        if not self.variables or not self.containers():
+            raise StackError("No platform is left up to go on with: run the test with --keep first.")
 
     def set(self, **variables: str) -> None:
         """Change variables for services that are created from now on."""
@@ -117,6 +127,10 @@ class Stack:
         kinds = (["ps", "--all"], ["volume", "ls"], ["network", "ls"])
         asked = [["docker", *kind, "--quiet", "--filter", label] for kind in kinds]
         return "".join(subprocess.run(words, capture_output=True, text=True, check=True).stdout for words in asked)
+
+    def _written(self) -> dict[str, str]:
+        lines = self._file.read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
 
     def _write(self) -> None:
         self._file.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))

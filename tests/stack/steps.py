@@ -1,0 +1,230 @@
+"""The steps of the system test, in their order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from airflow_api import Airflow
+from product import Product, wait_until
+
+from stack import Stack, StackError
+
+DAG = "train_challenger"
+HISTORY_DAYS, LATER_DAYS, LATEST_DAYS = 60, 75, 90
+INTO_TRAINING_SECONDS = 8
+STILL_SECONDS = 10
+
+
+class Steps:
+    """What is done to a platform; each step can be begun with on one that the earlier steps have left up."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.began = time.monotonic()
+        self.stack = stack
+        self.airflow = Airflow(stack.port("AIRFLOW"), stack.variables["AIRFLOW_ADMIN_PASSWORD"])
+
+    @property
+    def product(self) -> Product:
+        """Clients of their own for each look: a broker may have been restarted in between."""
+        return Product(self.stack)
+
+    def say(self, text: str) -> None:
+        """A line with the time since the start."""
+        print(f"[{time.monotonic() - self.began:6.0f} s]   {text}", flush=True)
+
+    def all(self) -> list[tuple[str, Callable[[], None]]]:
+        """What is done, and how it is called."""
+        return [
+            ("a start without secrets is refused, with the sentence that helps", self.refuse_without_secrets),
+            ("build the images", self.build),
+            ("start everything and wait until it is healthy", self.start),
+            ("produce history and live payments", self.produce_history),
+            ("train through Airflow, every task on a Celery worker", self.train_first),
+            ("the version is in MLflow, its files are objects in the bucket, it is champion", self.find_version),
+            ("the stream takes it up, and predictions carry it", self.serve),
+            ("train again on later data; the gate's verdict is recorded", self.train_again),
+            (
+                "kill the worker in the middle of a training; the retry leaves no half-registered model",
+                self.kill_worker,
+            ),
+            ("restart every service in turn; nothing is lost", self.restart_each),
+            ("every payment ended as exactly one thing", self.account),
+        ]
+
+    def refuse_without_secrets(self) -> None:
+        """Compose says `run make stack-init`."""
+        kept = dict(self.stack.variables)
+        self.stack.set(REDIS_PASSWORD="")
+        try:
+            self.stack.compose("config", "--quiet")
+        except StackError as error:
+            expect("make stack-init" in str(error), f"the remedy is missing: {error}")
+        else:
+            raise StackError("it would start without REDIS_PASSWORD")
+        self.stack.set(**kept)
+
+    def build(self) -> None:
+        """The product's image first: Airflow's is made from it."""
+        for service in ("setup", "airflow-init"):
+            self.stack.compose("build", "--quiet", service, seconds=3000)
+
+    def start(self) -> None:
+        """All services, with the seconds that each took."""
+        self.stack.set(PRODUCER_HISTORY_DAYS=str(HISTORY_DAYS))
+        self.stack.up(seconds=900)
+        for service, container in sorted(self.stack.containers().items()):
+            well = container["Health"] == "healthy" or (container["State"], container["ExitCode"]) == ("exited", 0)
+            expect(well, f"{service} is {container['State']} {container['Health']} {container['ExitCode']}")
+            self.say(f"{service}: {container['Health'] or 'done'}")
+
+    def produce_history(self) -> None:
+        """The producer's own: days at once, then payments at a rate."""
+        topic = self.product.settings.kafka.topics.transactions
+        wait_until("history in the lake", 300, lambda: self.position() >= HISTORY_DAYS)
+        before = self.product.sent(topic)
+        wait_until("live payments", 60, lambda: self.product.sent(topic) > before)
+        self.say(f"{before:,} payments, and more coming")
+
+    def position(self) -> int:
+        """The day that the producer has reached."""
+        try:
+            said = self.stack.run(
+                "producer", "sh", "-c", "cat producer/position.json 2>/dev/null || echo '{\"day\": 0}'"
+            )
+        except StackError:
+            return 0
+        return int(said.split('"day":')[1].split(",")[0].strip(" }\n"))
+
+    def train(self) -> dict[str, dict[str, object]]:
+        """A run of the DAG, every task of which succeeded on a worker."""
+        run = self.airflow.trigger(DAG)
+        tasks = self.airflow.wait(DAG, run, self.say)
+        worker = self.stack.run("airflow-worker", "hostname").strip()
+        for name, task in tasks.items():
+            expect(task["state"] == "success", f"{name} is {task['state']}")
+            expect(task["hostname"] == worker, f"{name} ran on {task['hostname']}, the Celery worker is {worker}")
+        return tasks
+
+    def train_first(self) -> None:
+        """The first challenger; what its tasks said is in the bucket of logs."""
+        tasks = self.train()
+        logs = self.product.objects("airflow-logs")
+        for name in tasks:
+            expect(any(f"task_id={name}/" in key for key in logs), f"no log of {name} among {logs}")
+        self.say(f"{len(logs)} logs in the bucket, such as {logs[0]}")
+
+    def find_version(self) -> None:
+        """Version 1, whole."""
+        registry = self.product.registry
+        champion = registry.find_champion()
+        expect(champion is not None and champion.version == 1, f"the champion is {champion}")
+        bundle = registry.get(1)
+        expect(bundle.digest == champion.bundle_digest, "the bundle is another one than the registry names")
+        found = [key for key in self.product.objects("mlflow") if champion.run_id in key or "bundle" in key]
+        expect(len(found) > 3, f"the bucket holds only {found}")
+        self.say(f"version 1, {len(found)} objects in the bucket, bundle {bundle.digest[:12]}")
+
+    def serve(self) -> None:
+        """Predictions of the champion."""
+        version = str(self.product.registry.find_champion().version)
+        seconds = wait_until(
+            f"predictions of version {version}", 420, lambda: version in set(self.product.versions_served())
+        )
+        self.say(f"{len(self.product.versions_served()):,} predictions after {seconds:.0f} s")
+
+    def add_days(self, until: int) -> None:
+        """More history, sent at once."""
+        self.stack.set(PRODUCER_HISTORY_DAYS=str(until))
+        self.stack.up("producer", seconds=120)
+        wait_until(f"day {until}", 300, lambda: self.position() >= until)
+
+    def train_again(self) -> None:
+        """A challenger with an opponent."""
+        before = self.newest()
+        self.add_days(LATER_DAYS)
+        self.train()
+        newest = self.product.registry.list_versions()[0]
+        expect(newest.version == before + 1, f"the newest version is {newest.version}")
+        verdict = newest.tags.get("paywarden.gate")
+        expect(verdict in ("promote", "refuse", "abstain"), f"the gate's verdict is {verdict}")
+        champion = self.product.registry.find_champion().version
+        self.say(f"version {newest.version}: the gate says {verdict}; champion is {champion}")
+
+    def kill_worker(self) -> None:
+        """As a machine that dies: SIGKILL in the middle, and a new start."""
+        before = self.newest()
+        self.add_days(LATEST_DAYS)
+        run = self.airflow.trigger(DAG)
+        self.airflow.wait_for_task(DAG, run, "train", "running")
+        time.sleep(INTO_TRAINING_SECONDS)
+        self.stack.compose("kill", "airflow-worker")
+        self.say("the worker is killed")
+        self.stack.up("airflow-worker", seconds=180)
+        tasks = self.airflow.wait(DAG, run, self.say)
+        for line in self.airflow.story(DAG, run):
+            self.say(line)
+        expect(int(tasks["train"]["try_number"]) >= 2, "the training was not tried again")
+        registry = self.product.registry
+        versions = registry.list_versions()
+        numbers = [version.version for version in versions]
+        expect(numbers == list(range(before + 1, 0, -1)), f"after version {before} the versions are {numbers}")
+        for version in versions:
+            expect(registry.get(version.version).digest == version.bundle_digest, f"{version} is not whole")
+        self.say(f"the training succeeded at try {tasks['train']['try_number']}; versions 1 to {before + 1} are whole")
+
+    def newest(self) -> int:
+        """The number of the newest version."""
+        return self.product.registry.list_versions()[0].version
+
+    def restart_each(self) -> None:
+        """Every service, also those that hold data."""
+        before = self.standing()
+        services = [name for name, found in self.stack.containers().items() if found["State"] == "running"]
+        for service in services:
+            self.stack.compose("restart", service)
+            self.say(f"{service}: healthy again after {self.stack.wait_healthy(service):.0f} s")
+        for service in services:
+            self.stack.wait_healthy(service)
+        sent = self.product.sent("predictions")
+        seconds = wait_until("predictions after the restarts", 300, lambda: self.product.sent("predictions") > sent)
+        after = self.standing()
+        for name, value in before.items():
+            kept = after[name] >= value if isinstance(value, int) else after[name] == value
+            expect(kept, f"{name} was {value} and is {after[name]}")
+        self.say(f"predictions go on ({seconds:.0f} s); {', '.join(f'{n}: {v}' for n, v in after.items())}")
+
+    def standing(self) -> dict[str, int | str]:
+        """What must not be lost, by name; numbers may grow."""
+        product = self.product
+        versions = product.registry.list_versions()
+        return {
+            "payments in Kafka": product.sent("transactions"),
+            "payments in the lake": product.rows("transactions"),
+            "predictions": product.sent("predictions"),
+            "objects of MLflow": len(product.objects("mlflow")),
+            "versions": ", ".join(f"{v.version} {v.bundle_digest[:8]} {'/'.join(v.aliases)}" for v in versions),
+            "records in Redis": int(self.stack.run("redis", "redis-cli", "dbsize").strip()),
+            "runs of Airflow": int(self.airflow.get(f"/dags/{DAG}/dagRuns")["total_entries"]),
+        }
+
+    def account(self) -> None:
+        """After the last payment, what the stream planned is what it answered."""
+        self.stack.compose("stop", "producer")
+        topics = self.product.settings.kafka.topics
+        still = time.monotonic()
+        seen = -1
+        while time.monotonic() - still < STILL_SECONDS:
+            count = self.product.sent(topics.predictions) + self.product.sent(topics.outcomes)
+            if count != seen:
+                seen, still = count, time.monotonic()
+            time.sleep(2)
+        found = self.product.account()
+        expect(found.complete, f"the account does not balance: {found.to_dict()}")
+        self.say(f"{found.inputs:,} inputs, {found.decisions:,} decisions, {found.labels:,} labels, none astray")
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    """Raise StackError where something does not hold."""
+    if not holds:
+        raise StackError(otherwise)
