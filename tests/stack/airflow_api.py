@@ -50,6 +50,11 @@ class Airflow:
                 if task["state"] in ENDED and name not in told:
                     told.add(name)
                     say(f"{name}: {task['state']} in {task['duration'] or 0:.0f} s, try {task['try_number']}")
+                attempt = f"{name} {task['try_number']}"
+                if task["state"] == "up_for_retry" and attempt not in told:
+                    told.add(attempt)
+                    for line in self.log(dag, run, name, task["try_number"])[-8:]:
+                        say(f"{name}, try {task['try_number']}: {line}")
             state = self.get(f"/dags/{dag}/dagRuns/{run}")["state"]
             if state == "failed":
                 raise StackError(f"{dag} {run} failed")

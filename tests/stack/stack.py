@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = "paywarden-test"
 FOLDER = ROOT / ".cache" / "stack-test"
 
-# Some weeks of a small world train in seconds; few frauds have to do.
+# Some weeks of a small world and few trees train in seconds; few frauds have to do.
 SETTINGS = """\
 stream:
   max_offsets_per_batch: 20000
@@ -23,8 +23,14 @@ stream:
     spark.driver.memory: 768m
     spark.executor.memory: 768m
     spark.cores.max: "2"
-training: {strategies: [none], imbalance: none, tuning_trials: 2}
-gate: {fewest_positives: 50, resamples: 300}
+training:
+  strategies: [none]
+  imbalance: none
+  tuning_trials: 2
+  tuning_folds: 1
+  threads: 1
+  hyperparameters: {max_rounds: 60, early_stopping_rounds: 15}
+gate: {fewest_positives: 50, resamples: 500}
 """
 WORLD = {
     "PRODUCER_CARDS": "600",
