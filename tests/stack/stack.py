@@ -17,6 +17,7 @@ FOLDER = ROOT / ".cache" / "stack-test"
 # Some weeks of a small world and few trees train in seconds; few frauds have to do.
 SETTINGS = """\
 stream:
+  trigger_interval_seconds: 5
   max_offsets_per_batch: 20000
   spark_options:
     spark.ui.enabled: "true"
@@ -110,14 +111,17 @@ class Stack:
         lines = self.compose("ps", "--all", "--format", "json").splitlines()
         return {found["Service"]: found for found in map(json.loads, lines)}
 
-    def wait_healthy(self, service: str, seconds: float = 180) -> float:
+    def wait_healthy(self, service: str, seconds: float = 420) -> float:
         """The seconds until a service was healthy."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             if self.containers().get(service, {}).get("Health") == "healthy":
                 return time.monotonic() - began
             time.sleep(1)
-        raise StackError(f"{service} is not healthy after {seconds:.0f} s: {self.containers().get(service)}")
+        found = self.containers().get(service, {})
+        raise StackError(
+            f"{service} is not healthy after {seconds:.0f} s but {found.get('State')} {found.get('Health')}"
+        )
 
     def run(self, service: str, *command: str) -> str:
         """What a command printed in a service's container."""
