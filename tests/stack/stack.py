@@ -119,9 +119,8 @@ class Stack:
                 return time.monotonic() - began
             time.sleep(1)
         found = self.containers().get(service, {})
-        raise StackError(
-            f"{service} is not healthy after {seconds:.0f} s but {found.get('State')} {found.get('Health')}"
-        )
+        standing = f"{found.get('State')} {found.get('Health')}"
+        raise StackError(f"{service} is not healthy after {seconds:.0f} s but {standing}")
 
     def run(self, service: str, *command: str) -> str:
         """What a command printed in a service's container."""
