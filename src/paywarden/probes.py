@@ -22,6 +22,7 @@ from paywarden.adapters.state.stack import check_lmdb, check_redis
 from paywarden.clock import system_clock
 from paywarden.errors import ConfigurationError, EnvironmentNotReady
 from paywarden.settings import Settings
+from paywarden.wiring.kafka_clients import topic_specs
 
 Probe = Callable[[Settings], str]
 
@@ -58,8 +59,8 @@ def _registry(settings: Settings) -> str:
 
 
 def _topics(settings: Settings) -> str:
-    names = settings.kafka.topics.model_dump().values()
-    return check_topics(wiring.kafka(settings), dict.fromkeys(names, settings.kafka.partitions))
+    specs = topic_specs(settings.kafka)
+    return check_topics(wiring.kafka(settings), {name: spec.partitions for name, spec in specs.items()})
 
 
 def _listeners(settings: Settings) -> str:

@@ -26,6 +26,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -87,6 +88,7 @@ class TopicNames(_Section):
     outcomes: str = "outcomes"
     dead_letters: str = "transactions.dlq"
     manifests: str = "manifests"
+    redriven: str = "transactions.dlq.redriven"
 
 
 def _dotted(options: Any) -> Any:  # noqa: ANN401  # pydantic checks what is no mapping
@@ -101,6 +103,8 @@ def _dotted(options: Any) -> Any:  # noqa: ANN401  # pydantic checks what is no 
 
 ClientProperties = Annotated[dict[str, SecretStr], BeforeValidator(_dotted)]
 """Kafka's own properties by name; values may be secrets."""
+
+TopicProperties = Annotated[dict[str, str], BeforeValidator(_dotted)]
 
 KAFKA_PRESETS: dict[str, dict[str, Any]] = {
     # As Confluent's own client configuration has it. Its clusters refuse topics of another replication.
@@ -157,6 +161,22 @@ class KafkaSettings(_Section):
     replication_factor: int | None = Field(
         default=None, ge=1, description="of each topic that Paywarden creates; null: the preset's, else the cluster's"
     )
+
+    retention_days: float | None = Field(
+        default=None, gt=0, description="of each topic that Paywarden creates; null: the cluster's"
+    )
+    topic_options: dict[str, TopicProperties] = Field(
+        default_factory=dict,
+        description="Kafka's properties of topics that Paywarden creates, by their key in topics: dead_letters, …",
+    )
+
+    @field_validator("topic_options")
+    @classmethod
+    def _name_known_topics(cls, given: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        unknown = sorted(set(given) - set(TopicNames.model_fields))
+        if unknown:
+            raise ValueError(f"there is no topic {', '.join(unknown)}; known are {', '.join(TopicNames.model_fields)}")
+        return given
 
     @model_validator(mode="before")
     @classmethod

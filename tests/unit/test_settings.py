@@ -193,3 +193,10 @@ def test_settings_cannot_be_changed():
 def test_what_airflows_tasks_are_told_is_no_wrong_setting(monkeypatch, name):
     monkeypatch.setenv(name, "something")
     assert load_settings().kafka.partitions == 4
+
+
+def test_properties_of_a_topic_are_by_its_key():
+    topics = {"topic_options": {"dead_letters": {"retention_ms": 5}}}
+    assert load_settings(kafka=topics).kafka.topic_options == {"dead_letters": {"retention.ms": "5"}}
+    with pytest.raises(ConfigurationError, match=r"kafka\.topic_options: .*no topic dead; known are transactions"):
+        load_settings(kafka={"topic_options": {"dead": {}}})

@@ -62,10 +62,10 @@ def test_rates_hold_from_midnight_utc():
     assert [rate.rate for rate in table.rates["USD"]] == [Decimal("0.9"), Decimal("0.8")]
 
 
-def test_every_topic_but_alerts_is_archived():
+def test_every_topic_of_records_but_alerts_is_archived():
     settings = load_settings(kafka={"topics": {"transactions": "t", "labels": "l"}})
     topics = settings.kafka.topics
-    assert set(wiring.archive_columns(settings)) == set(topics.model_dump().values()) - {topics.alerts}
+    assert set(wiring.archive_columns(settings)) == set(topics.model_dump().values()) - {topics.alerts, topics.redriven}
 
 
 def test_the_default_states_are_lmdb(tmp_path):

@@ -16,6 +16,7 @@ from paywarden.cli import (
     check,
     data,
     demo,
+    dlq,
     evaluate,
     features,
     init,
@@ -68,6 +69,7 @@ app.command(name="init")(init.init)
 app.command(name="topics")(topics.topics)
 app.command(name="buckets")(buckets.buckets)
 app.command(name="produce")(produce.produce)
+app.add_typer(dlq.app, name="dlq")
 app.command(name="archive")(archive.archive)
 app.command(name="label")(label.label)
 app.command(name="train")(train.train)

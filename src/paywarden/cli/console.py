@@ -42,14 +42,14 @@ def settings_of(**flags: Any) -> Settings:  # noqa: ANN401 (pydantic checks them
     return load_settings(**given)
 
 
-def epoch_ms(as_of: str | None) -> int | None:
-    """An ISO time (UTC where it names no zone) as epoch ms; None for None."""
+def epoch_ms(as_of: str | None, option: str = "--as-of") -> int | None:
+    """An ISO time (UTC where it names no zone) as epoch ms; None for None. ``option`` is what gave it."""
     if as_of is None:
         return None
     try:
         at = datetime.fromisoformat(as_of)
     except ValueError as error:
-        raise typer.BadParameter(f"--as-of is {as_of!r}; write it as 2024-05-01 or 2024-05-01T06:00") from error
+        raise typer.BadParameter(f"{option} is {as_of!r}; write it as 2024-05-01 or 2024-05-01T06:00") from error
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 
 

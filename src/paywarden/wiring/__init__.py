@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from paywarden.adapters.kafka.admin import end_offsets, ensure_topics
+from paywarden.adapters.kafka.admin import create_missing, end_offsets
 from paywarden.adapters.kafka.connection import KafkaConnection
 from paywarden.adapters.kafka.consumer import RECORD_SCHEMA
 from paywarden.adapters.kafka.consumer import tail as tail_topics
 from paywarden.adapters.kafka.producer import KafkaEventProducer
 from paywarden.adapters.kafka.source import KafkaSource
+from paywarden.adapters.kafka.topic_check import Difference, differences
 from paywarden.adapters.lake.buckets import ensure_buckets
 from paywarden.adapters.lake.delta_lake import DeltaLake
 from paywarden.adapters.lake.upkeep import TendedTable, tend
@@ -82,7 +83,7 @@ from paywarden.training.imbalance import Resampling
 from paywarden.training.thresholds import AlertBudget, ExpectedCost, MinimumPrecision, ThresholdRule
 from paywarden.training.trainer import TrainingSettings
 from paywarden.training.tuning import TuningSettings
-from paywarden.wiring.kafka_clients import kafka_connection
+from paywarden.wiring.kafka_clients import kafka_connection, topic_specs
 
 if TYPE_CHECKING:
     from paywarden.adapters.spark.stream import RunningStream
@@ -131,15 +132,19 @@ def kafka_source(settings: Settings, *, headers: bool = False) -> KafkaSource:
     return KafkaSource(kafka(settings), headers)
 
 
-def kafka_sink(settings: Settings) -> KafkaEventProducer:
-    """Acknowledged delivery to the cluster."""
-    return KafkaEventProducer(kafka(settings))
+def kafka_sink(settings: Settings, *, patience_seconds: float = 60.0) -> KafkaEventProducer:
+    """Acknowledged delivery to the cluster, which is tried for so long."""
+    return KafkaEventProducer(kafka(settings), delivery_timeout_ms=int(patience_seconds * 1000))
 
 
 def make_topics(settings: Settings) -> tuple[str, ...]:
     """Create the topics that are missing; their names."""
-    names = settings.kafka.topics.model_dump().values()
-    return ensure_topics(kafka(settings), dict.fromkeys(names, settings.kafka.partitions))
+    return create_missing(kafka(settings), topic_specs(settings.kafka))
+
+
+def topic_differences(settings: Settings) -> list[Difference]:
+    """What of the topics is not as the settings want it; only looks."""
+    return differences(kafka(settings), topic_specs(settings.kafka))
 
 
 def lake(settings: Settings) -> DeltaLake:
@@ -350,7 +355,8 @@ def stream(
             options=settings.stream.spark_options,
         )
         cleanup.callback(session.stop)
-        publish = _ManifestPublisher(cleanup.enter_context(kafka_sink(settings)), topics.manifests)
+        patient = kafka_sink(settings, patience_seconds=_OUTAGE_SECONDS)
+        publish = _ManifestPublisher(cleanup.enter_context(patient), topics.manifests)
         job = StreamJob(
             path,
             identity,
@@ -392,6 +398,8 @@ def stream(
         query.finish()
 
 
+_OUTAGE_SECONDS = 180.0
+"""A broker may be away for so long before a stream gives up: longer than a restart, and than Spark's own patience."""
 _PIECE_RECORDS = 100_000
 """Half of what is caught up at a time where batches have no bound."""
 

@@ -1,6 +1,6 @@
 """Topics and offsets of a Kafka cluster.
 
-Every call may be repeated: ``ensure_topics`` creates what is missing and leaves the rest alone, all others only read.
+Every call may be repeated: creating topics leaves what exists alone, all others only read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, Offset
 
 from paywarden.adapters.kafka.connection import KafkaConnection
 from paywarden.adapters.kafka.failure import CLIENT_LOGGER, ClientErrors, failure, translated
+from paywarden.adapters.kafka.topic_spec import TopicSpec
 from paywarden.errors import KafkaError
 
 Offsets = dict[str, dict[int, int]]
@@ -32,6 +33,14 @@ _NOT_YET = frozenset(
 )
 """What a broker says of a partition that it is about to lead: the controller tells it a moment after all others."""
 
+_NOT_OURS_TO_MAKE = frozenset(
+    {
+        confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        confluent_kafka.KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        confluent_kafka.KafkaError.POLICY_VIOLATION,
+    }
+)
+
 
 def ping(connection: KafkaConnection, timeout_seconds: float = 5.0) -> int:
     """The number of brokers alive; raises :class:`KafkaError` when none answers within ``timeout_seconds``."""
@@ -40,33 +49,36 @@ def ping(connection: KafkaConnection, timeout_seconds: float = 5.0) -> int:
 
 def metadata_of(connection: KafkaConnection, timeout_seconds: float = 5.0) -> ClusterMetadata:
     """The brokers and topics as the cluster tells them; raises :class:`KafkaError` as :func:`ping` does."""
-    return _metadata(_Client(connection), "Asking for the brokers", timeout_seconds)
+    return cluster_metadata(AdminConnection(connection), "Asking for the brokers", timeout_seconds)
 
 
 def ensure_topics(
-    connection: KafkaConnection,
-    partitions: Mapping[str, int],
-    *,
-    topic_config: Mapping[str, str] | None = None,
-    timeout_seconds: float = _TIMEOUT_SECONDS,
+    connection: KafkaConnection, partitions: Mapping[str, int], *, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> tuple[str, ...]:
-    """Create the topics (name → number of partitions) that do not exist yet; gives the names created.
+    """As :func:`create_missing`, for topics of which only the number of partitions is wanted."""
+    wanted = {name: TopicSpec(count) for name, count in partitions.items()}
+    return create_missing(connection, wanted, timeout_seconds=timeout_seconds)
 
-    Replication is the cluster's default. An existing topic is left as it is, whatever its partitions and
-    configuration. Returns once every topic's partitions have a leader. Raises :class:`KafkaError`.
+
+def create_missing(
+    connection: KafkaConnection, wanted: Mapping[str, TopicSpec], *, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> tuple[str, ...]:
+    """Create the topics (by name) that do not exist yet; gives the names created, once all partitions have a leader.
+
+    Raises :class:`KafkaError`; where creating is not allowed, it has the commands for somebody who is.
     """
-    client = _Client(connection)
-    existing = _metadata(client, "Listing the topics", timeout_seconds).topics
-    new = [
-        NewTopic(name, num_partitions=count, replication_factor=-1, config=dict(topic_config or {}))
-        for name, count in partitions.items()
-        if name not in existing
-    ]
-    created = []
-    if new:
-        futures = client.admin.create_topics(new, operation_timeout=timeout_seconds, request_timeout=timeout_seconds)
-        created = [name for name, future in futures.items() if _was_created(client, name, future)]
-    _wait_for_leaders(client, partitions, timeout_seconds)
+    client = AdminConnection(connection)
+    existing = cluster_metadata(client, "Listing the topics", timeout_seconds).topics
+    missing = {name: spec for name, spec in wanted.items() if name not in existing}
+    created: list[str] = []
+    if missing:
+        asked = client.admin.create_topics(
+            [_new_topic(name, spec) for name, spec in missing.items()],
+            operation_timeout=timeout_seconds,
+            request_timeout=timeout_seconds,
+        )
+        created = _created(client.where, missing, asked)
+    _wait_for_leaders(client, wanted, timeout_seconds)
     return tuple(created)
 
 
@@ -74,7 +86,7 @@ def topic_partitions(
     connection: KafkaConnection, topics: Iterable[str], timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> dict[str, tuple[int, ...]]:
     """The partition numbers of each topic; raises :class:`KafkaError` for a topic that does not exist."""
-    return _partitions(_Client(connection), topics, timeout_seconds)
+    return _partitions(AdminConnection(connection), topics, timeout_seconds)
 
 
 def earliest_offsets(
@@ -91,7 +103,7 @@ def end_offsets(
     return _offsets(connection, topics, OffsetSpec.latest(), timeout_seconds)  # type: ignore[no-untyped-call]
 
 
-class _Client:
+class AdminConnection:
     """An admin client with what is needed to explain its failures."""
 
     def __init__(self, connection: KafkaConnection) -> None:
@@ -102,7 +114,8 @@ class _Client:
             self.admin = AdminClient(config, logger=CLIENT_LOGGER)
 
 
-def _metadata(client: _Client, doing: str, timeout_seconds: float) -> ClusterMetadata:
+def cluster_metadata(client: AdminConnection, doing: str, timeout_seconds: float) -> ClusterMetadata:
+    """Brokers and topics; ``doing`` begins the message of an error."""
     with translated(doing, client.where, client.errors):
         try:
             return client.admin.list_topics(timeout=timeout_seconds)
@@ -111,22 +124,45 @@ def _metadata(client: _Client, doing: str, timeout_seconds: float) -> ClusterMet
             raise
 
 
-def _was_created(client: _Client, name: str, future: Future[Any]) -> bool:
-    try:
-        future.result()
-    except confluent_kafka.KafkaException as error:
-        if error.args[0].code() == confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
-            return False  # another process was faster
-        raise failure(f"Creating topic {name!r}", client.where, error.args[0]) from error
-    return True
+def _new_topic(name: str, spec: TopicSpec) -> NewTopic:
+    return NewTopic(
+        name,
+        num_partitions=spec.partitions,
+        replication_factor=spec.replication_factor or -1,
+        config=dict(spec.config),
+    )
 
 
-def _wait_for_leaders(client: _Client, topics: Iterable[str], timeout_seconds: float) -> None:
+def _created(where: str, missing: Mapping[str, TopicSpec], asked: Mapping[str, Future[Any]]) -> list[str]:
+    created, refused = [], {}
+    for name, future in asked.items():
+        try:
+            future.result()
+        except confluent_kafka.KafkaException as error:
+            cause = error.args[0]
+            if cause.code() in _NOT_OURS_TO_MAKE:
+                refused[name] = cause
+            elif cause.code() != confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:  # then another process was faster
+                raise failure(f"Creating topic {name!r}", where, cause) from error
+        else:
+            created.append(name)
+    if refused:
+        commands = "\n".join(f"  {missing[name].create_command(where, name)}" for name in refused)
+        cause = next(iter(refused.values()))
+        raise KafkaError(
+            f"Creating topics {', '.join(refused)} was refused at {where}: {cause.str()} ({cause.name()}). Give the "
+            "user the right to create topics, or let somebody who has it run:\n"
+            f"{commands}\nThen `paywarden topics --check` says whether they are as wanted."
+        )
+    return created
+
+
+def _wait_for_leaders(client: AdminConnection, topics: Iterable[str], timeout_seconds: float) -> None:
     """The broker learns of a new topic a moment after the controller has made it."""
     deadline = time.monotonic() + timeout_seconds
     waiting = set(topics)
     while waiting:
-        known = _metadata(client, "Listing the topics", timeout_seconds).topics
+        known = cluster_metadata(client, "Listing the topics", timeout_seconds).topics
         waiting = {name for name in waiting if name not in known or not _led(known[name])}
         if waiting and time.monotonic() > deadline:
             raise KafkaError(
@@ -140,8 +176,8 @@ def _led(topic: TopicMetadata) -> bool:
     return bool(topic.partitions) and all(partition.leader >= 0 for partition in topic.partitions.values())
 
 
-def _partitions(client: _Client, topics: Iterable[str], timeout_seconds: float) -> dict[str, tuple[int, ...]]:
-    known = _metadata(client, "Listing the topics", timeout_seconds).topics
+def _partitions(client: AdminConnection, topics: Iterable[str], timeout_seconds: float) -> dict[str, tuple[int, ...]]:
+    known = cluster_metadata(client, "Listing the topics", timeout_seconds).topics
     wanted = list(topics)
     missing = [topic for topic in wanted if topic not in known]
     if missing:
@@ -153,7 +189,7 @@ def _partitions(client: _Client, topics: Iterable[str], timeout_seconds: float) 
 
 
 def _offsets(connection: KafkaConnection, topics: Iterable[str], which: OffsetSpec, timeout_seconds: float) -> Offsets:
-    client = _Client(connection)
+    client = AdminConnection(connection)
     deadline = time.monotonic() + timeout_seconds
     partitions = _partitions(client, topics, timeout_seconds)
     request = {TopicPartition(topic, number): which for topic, numbers in partitions.items() for number in numbers}
@@ -168,7 +204,7 @@ def _offsets(connection: KafkaConnection, topics: Iterable[str], which: OffsetSp
 
 
 def _answers(
-    client: _Client, request: Mapping[TopicPartition, OffsetSpec], offsets: Offsets, timeout_seconds: float
+    client: AdminConnection, request: Mapping[TopicPartition, OffsetSpec], offsets: Offsets, timeout_seconds: float
 ) -> Offsets:
     answers = client.admin.list_offsets(dict(request), request_timeout=timeout_seconds) if request else {}
     for where, future in answers.items():

@@ -82,8 +82,9 @@ def _tls_remedy(said: str) -> str:
             "does, or, where that cannot be, set kafka.ssl_verify_hostname to false."
         )
     return (
-        "No TLS connection came about: check kafka.ssl_ca_location (who signed the broker's certificate), "
-        "kafka.security_protocol, and, where the broker asks for ours, kafka.ssl_certificate_location."
+        "No TLS connection came about: check kafka.ssl_ca_location (who signed the broker's certificate), whether "
+        "that certificate has expired or names another host (kafka.ssl_verify_hostname), kafka.security_protocol, "
+        "and, where the broker asks for ours, kafka.ssl_certificate_location."
     )
 
 

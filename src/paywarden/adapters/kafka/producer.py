@@ -22,6 +22,8 @@ _QUEUE_MESSAGES = 100_000
 _QUEUE_KBYTES = 262_144
 """2.6 KB a message before memory, not the count, limits the queue; our events have some 300 bytes."""
 
+Headers = Sequence[tuple[str, bytes]]
+
 _CHUNK = 5_000
 _LINGER_MS = 20
 _BATCH_BYTES = 262_144
@@ -79,23 +81,28 @@ class KafkaEventProducer:
         self,
         topic: str,
         keys: Sequence[bytes | None],
-        values: Sequence[bytes],
+        values: Sequence[bytes | None],
         timestamps_ms: Sequence[int] | None = None,
+        headers: Sequence[Headers] | None = None,
     ) -> None:
-        """Queue one record for each value, with its key and, if given, its time (epoch ms; else the time of sending).
+        """Queue one record for each value, with its key and, if given, its headers and time (epoch ms; else: now).
 
         Waits while the queue is full. Records of one key keep their order. Raises :class:`KafkaError` for a record
         that can never be sent, :class:`ValueError` for sequences of unequal length; :meth:`flush` tells of the rest.
         """
-        if len(keys) != len(values) or (timestamps_ms is not None and len(timestamps_ms) != len(values)):
-            raise ValueError("keys, values and timestamps must be equally long")
+        if any(len(each) != len(values) for each in (keys, timestamps_ms, headers) if each is not None):
+            raise ValueError("keys, values, timestamps and headers must be equally long")
         for first in range(0, len(values), _CHUNK):
             chunk = slice(first, first + _CHUNK)
             self._make_room()
-            if timestamps_ms is None:
+            if timestamps_ms is None and headers is None:
                 self._queue_batch(topic, keys[chunk], values[chunk])
             else:
-                self._queue_each(topic, keys[chunk], values[chunk], timestamps_ms[chunk])
+                count = len(values[chunk])
+                times = timestamps_ms[chunk] if timestamps_ms is not None else [0] * count  # 0: librdkafka's own clock
+                self._queue_each(
+                    topic, keys[chunk], values[chunk], times, headers[chunk] if headers is not None else [[]] * count
+                )
             self._producer.poll(0)
 
     def flush(self, timeout_seconds: float | None = None) -> None:
@@ -140,7 +147,7 @@ class KafkaEventProducer:
         while len(self._producer) > _QUEUE_MESSAGES - _CHUNK:
             self._producer.poll(0.01)
 
-    def _queue_batch(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
+    def _queue_batch(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
         messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in zip(keys, values, strict=True)]
         while messages:
             with translated(f"Sending to topic {topic!r}", self._where):
@@ -152,18 +159,23 @@ class KafkaEventProducer:
                 self._producer.poll(0.05)
 
     def _queue_each(
-        self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes], timestamps_ms: Sequence[int]
+        self,
+        topic: str,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        timestamps_ms: Sequence[int],
+        headers: Sequence[Headers],
     ) -> None:
-        """confluent-kafka 2.16 knows no timestamps in ``produce_batch``."""
+        """confluent-kafka 2.16 knows neither timestamps nor headers in ``produce_batch``."""
         with translated(f"Sending to topic {topic!r}", self._where):
-            for key, value, timestamp in zip(keys, values, timestamps_ms, strict=True):
-                while not self._queued(topic, key, value, timestamp):
+            for key, value, timestamp, pairs in zip(keys, values, timestamps_ms, headers, strict=True):
+                while not self._queued(topic, key, value, timestamp, pairs):
                     self._producer.poll(0.05)
                 self._accepted += 1
 
-    def _queued(self, topic: str, key: bytes | None, value: bytes, timestamp: int) -> bool:
+    def _queued(self, topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers) -> bool:
         try:
-            self._producer.produce(topic, value, key, timestamp=timestamp)
+            self._producer.produce(topic, value, key, timestamp=timestamp, headers=list(headers))
         except BufferError:
             return False
         return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import final
@@ -30,7 +31,7 @@ _JVM_FLAGS = (
     "-XX:TieredStopAtLevel=4",
     "-Dlog4j2.level=INFO",
 )
-_FORMAT_TIMEOUT_SECONDS = 120
+_FORMAT_TIMEOUT_SECONDS = 240
 _START_ATTEMPTS = 3
 
 _PROPERTIES = """\
@@ -83,11 +84,21 @@ class LocalBroker:
     """A single-node Kafka on 127.0.0.1 whose data lives in ``data_dir`` and outlives it.
 
     ``jars`` are those of ``ivy.ensure_jars(ivy.BROKER)``. ``port`` None takes the port of the last run on this
-    data directory where it is free, else any free one, so clients can reconnect after a restart.
+    data directory where it is free, else any free one, so clients can reconnect after a restart. ``properties`` are
+    the broker's further ones, such as listeners with TLS; they win, are read at each start, and may name ``{port}`` and
+    ``{controller_port}``.
     """
 
-    def __init__(self, data_dir: Path, jars: tuple[Path, ...], *, port: int | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        jars: tuple[Path, ...],
+        *,
+        port: int | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
         self._data_dir = Path(data_dir).resolve()
+        self._properties = properties or {}
         self._jars = jars
         self._asked_port = port
         self._port: int | None = None
@@ -110,7 +121,7 @@ class LocalBroker:
         """The broker's log of its latest start."""
         return self._data_dir / "broker.log"
 
-    def start(self, timeout_seconds: float = 60.0) -> None:
+    def start(self, timeout_seconds: float = 240.0) -> None:
         """Start the broker and return once it answers metadata requests (about 3 s; the first time 4 s).
 
         Raises :class:`EnvironmentNotReady` when Java is missing, the asked port is taken or the broker dies.
@@ -174,7 +185,9 @@ class LocalBroker:
         while controller_port == port:
             controller_port = free_port()
         path = self._data_dir / "server.properties"
-        path.write_text(_PROPERTIES.format(port=port, controller_port=controller_port, log_dir=self._data_dir / "log"))
+        # The last one of a name is the one that Java takes.
+        text = _PROPERTIES + "".join(f"{name}={value}\n" for name, value in self._properties.items())
+        path.write_text(text.format(port=port, controller_port=controller_port, log_dir=self._data_dir / "log"))
         (self._data_dir / "port").write_text(str(port))
         return path
 

@@ -27,6 +27,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from paywarden.adapters.spark.checkpoint import TopicOffsets, batch_ranges
 from paywarden.adapters.spark.decide_step import OUTPUT_DDL, SINK_COLUMNS, DecideStep, OutputTopics
 from paywarden.adapters.spark.entity_step import EntityStep
+from paywarden.adapters.spark.kafka_failure import kafka_failure
 from paywarden.adapters.spark.parse_step import ParseStep
 from paywarden.adapters.spark.rows import INPUT_COLUMNS, PARCEL_DDL
 from paywarden.adapters.spark.tally import Counts, count_records, new_tally, outcome_of
@@ -45,9 +46,11 @@ class BatchJob(Protocol):
         """Run one micro-batch: call ``execute`` exactly once."""
 
 
-SINK_OPTIONS = {"kafka.batch.size": "262144", "kafka.linger.ms": "20"}
+SINK_OPTIONS = {"kafka.batch.size": "262144", "kafka.linger.ms": "20", "kafka.max.request.size": "33554432"}
 """Producer options of Spark's sink. Kafka's default of 16 KB holds a dozen decisions: with these a batch of 100,000
-took a tenth less time, and 20 ms are nothing beside a micro-batch."""
+took a tenth less time, and 20 ms are nothing beside a micro-batch. A
+dead letter is as large as what was refused: the client's own bound of 1 MB must not stand in the way of what the topic
+takes, so it is as large as the producer's buffer."""
 _COMMIT_POLL_SECONDS = 0.05
 _COMMIT_POLLS = 200
 
@@ -99,7 +102,7 @@ class RunningStream:
         if self._finished:
             return
         if self.failed:
-            raise self._error or StreamError(f"the stream ended: {self.query.exception()}")
+            raise self._error or StreamError(f"the stream ended: {_told(str(self.query.exception()))}")
         self._finished = True
         self._idle.wait()
         self._await_commit()
@@ -234,4 +237,10 @@ def _translated(error: PySparkException) -> PaywardenError:
         marker = f"paywarden.errors.{kind.__name__}: "
         if marker in text:
             return kind(text.split(marker, 1)[1].splitlines()[0])
-    return StreamError(f"Spark could not run the batch: {text.splitlines()[0]}")
+    return StreamError(f"Spark could not run the batch: {_told(text)}")
+
+
+def _told(text: str) -> str:
+    """What went wrong with Kafka, and the remedy; for anything else, Spark's own first line."""
+    failure = kafka_failure(text)
+    return f"{failure}. Nothing is lost: start the stream again then" if failure else text.splitlines()[0]
