@@ -306,6 +306,9 @@ class PolicySettings(_Section):
     thresholds: Literal["alert_budget", "minimum_precision", "expected_cost"] = Field(
         default="alert_budget", description="what thresholds are chosen by; expected_cost uses the section costs"
     )
+    file: LocalPath | None = Field(
+        default=None, description="YAML with allow, block and review lists and rules (docs/rules.md); null: none"
+    )
     review_precision: float = Field(
         default=0.5, gt=0, le=1, description="for minimum_precision: review where at least this share was fraud"
     )
@@ -472,6 +475,41 @@ class MaintenanceSection(_Section):
     run_days: float = Field(default=90.0, ge=1, description="MLflow runs without a version are kept so long")
 
 
+class ApiSettings(_Section):
+    """The synchronous scoring API (`paywarden serve`)."""
+
+    host: str = Field(default="127.0.0.1", description="the address to listen on; 0.0.0.0: every one")
+    port: int = Field(default=8000, ge=0, le=65_535, description="0: any free one")
+    workers: int = Field(default=1, ge=1, description="processes that answer, each with the model in its memory")
+    threads: int = Field(default=2, ge=1, description="that score, in each worker")
+    directory: LocalPath = Field(
+        default=Path("data/api"),
+        description="answers given, decisions on their way to Kafka, bundles; durable, one for the machine's workers",
+    )
+    keys: LocalPath = Field(
+        default=Path("data/api/keys.json"), description="hashes of the keys that `paywarden keys create` gave out"
+    )
+    timeout_ms: float = Field(
+        default=200.0, gt=0, description="after so long a request is answered by the fallback, without a score"
+    )
+    approve_up_to: int = Field(
+        default=5_000, ge=0, description="without a score, amounts up to this pass (minor units of the base currency)"
+    )
+    above: Literal["review", "decline"] = Field(
+        default="review", description="what becomes, without a score, of amounts above approve_up_to"
+    )
+    largest_body_bytes: int = Field(default=262_144, ge=1_024, description="a larger request is refused with 413")
+    largest_batch: int = Field(default=50, ge=1, le=1_000, description="transactions in one request")
+    transactions_per_second: float = Field(
+        default=200.0, gt=0, description="of each key, over all workers; beyond, requests are refused with 429"
+    )
+    burst: int = Field(default=400, ge=1, description="how many transactions may come at once before that holds")
+    answers_hours: float = Field(
+        default=24.0, gt=0, description="so long the same transaction_id is given the same answer again"
+    )
+    poll_seconds: float = Field(default=5.0, gt=0, description="between two looks for a new champion or a new policy")
+
+
 class Settings(BaseSettings):
     """All settings. Use :func:`load_settings`, whose errors say what to do."""
 
@@ -500,6 +538,7 @@ class Settings(BaseSettings):
     maintenance: MaintenanceSection = MaintenanceSection()
     cases: CaseSettings = CaseSettings()
     console: ConsoleSettings = ConsoleSettings()
+    api: ApiSettings = ApiSettings()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"
     )

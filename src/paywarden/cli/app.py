@@ -20,11 +20,13 @@ from paywarden.cli import (
     evaluate,
     features,
     init,
+    keys,
     label,
     maintain,
     models,
     monitor,
     produce,
+    serve,
     state,
     stream,
     topics,
@@ -84,6 +86,8 @@ app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="monitor")(monitor.monitor)
 app.add_typer(maintain.app, name="maintain")
 app.command(name="check")(check.check)
+app.command(name="serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -94,6 +97,23 @@ def encode_decisions(table: pa.Table, schema: EventSchema) -> list[bytes]:
             *(member(name, table.column(name)) for name, _ in _COORDINATES),
         ]
     )
+
+
+def encode_decision(row: Mapping[str, Any], schema: EventSchema) -> bytes:
+    """The message of one decision, a mapping with the columns of :func:`decision_schema`; absent ones are null.
+
+    ``vector`` is a float32 array or None. It reads as what :func:`encode_decisions` writes, at a tenth of the cost of a
+    table with one row.
+    """
+    entities = {name: row.get(f"entity_{name}") for name in schema.entities}
+    message = {name: row.get(name) for name, _ in (*_BEFORE_ENTITIES, *_SCORED)}
+    message["entities"] = {name: token for name, token in entities.items() if token is not None} or None
+    message["reasons"] = row.get("reasons") or []
+    message |= {name: row.get(name) or None for name, _ in _RULES}
+    message |= {name: row.get(name) for name, _ in (*_VERSIONS, *_COORDINATES)}
+    vector = row.get("vector")
+    message["vector"] = None if vector is None else base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode()
+    return orjson.dumps({name: value for name, value in message.items() if value is not None})
 
 
 def decode_decisions(values: Sequence[bytes], schema: EventSchema) -> pa.Table:

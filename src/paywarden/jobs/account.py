@@ -52,7 +52,8 @@ def account(
     """Hold what the stream sent against what its manifests say it read.
 
     ``decisions`` are decoded predictions as delivered (repeats included), of which only the stream's count: what the
-    API answered came by no offset, and its transaction is accounted for by the stream's audit. ``outcomes`` have the columns ``outcome``,
+    API answered came by no offset, and its transaction is accounted for by the stream's audit.
+    ``outcomes`` have the columns ``outcome``,
     ``topic``, ``partition``, ``offset``; ``dead_letters`` the coordinates of their originals.
     """
     decisions = of_stream(decisions)

@@ -102,8 +102,8 @@ def _catalogue_of(scorer: Scorer) -> Catalogue:
 def compare(served: pa.Table, replayed: pa.Table, feature_names: Mapping[str, Sequence[str]]) -> Parity:
     """Hold served decisions (decoded, each once) against :func:`replayed_decisions`, by model and Kafka coordinates.
 
-    ``feature_names`` are those of each model, by the digest of its bundle; what another model served is unexpected. Only
-    the stream's decisions are held: what the API read had been written by batches of which its answer knows nothing.
+    ``feature_names`` are those of each model, by the digest of its bundle; what another model served is unexpected.
+    Only the stream's decisions are held: an answer of the API knows nothing of the batches that wrote what it read.
     """
     if "source" in served.column_names:  # a replay, held against another, has none
         served = of_stream(served)

@@ -18,6 +18,7 @@ from paywarden.events.decision import (
     decode_actions,
     decode_decisions,
     decode_outcomes,
+    encode_decision,
     encode_decisions,
     encode_outcomes,
 )
@@ -187,6 +188,21 @@ def test_rules_and_age_are_on_the_wire_only_where_there_are_any():
     assert not {"rules", "shadow_rules", "state_age_ms"} & set(plain)
     assert (ruled["rules"], ruled["state_age_ms"]) == (["block:stolen"], 40)
     assert "shadow_rules" not in ruled
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"vector": [float("nan"), 1.0], "rules": ["a", 'b"'], "shadow_rules": [], "state_age_ms": 0},
+        {"entity_card": None, "reasons": None, "score": None, "batch_id": None, "propensity": 0.5},
+    ],
+)
+def test_one_decision_is_written_as_a_table_of_one(changes):
+    row = ROW | changes
+    vector = np.array([np.nan if x is None else x for x in row["vector"]], np.float32)
+    written = encode_decision(row | {"vector": vector}, SCHEMA)
+    assert same(decode_decisions([written], SCHEMA), decode_decisions(encode_decisions(table(row), SCHEMA), SCHEMA))
 
 
 def test_a_fallback_has_neither_score_nor_vector():

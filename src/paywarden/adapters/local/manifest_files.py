@@ -30,6 +30,16 @@ class ManifestFiles:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(f"the batch manifest {path} cannot be read ({error}); restore it from the lake") from error
 
+    def written_at(self, tag: BatchTag) -> int | None:
+        """When the manifest of a batch was written, just before the batch began (epoch ms); None where it is not here.
+
+        By the clock of whoever holds the files.
+        """
+        try:
+            return self._path(tag).stat().st_mtime_ns // 1_000_000
+        except OSError:
+            return None
+
     def write(self, manifest: BatchManifest) -> None:
         """Store a manifest durably."""
         path = self._path(manifest.tag)

@@ -1,0 +1,1 @@
+"""The synchronous scoring API: a transaction in, a decision out, from the state that the stream keeps."""

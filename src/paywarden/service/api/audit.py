@@ -1,0 +1,23 @@
+"""The audit log: a line of JSON for each decision given and each request refused; no token of a card is in it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+import structlog
+
+
+def audit_log(to: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+    """A logger that writes JSON lines, by default to standard error."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        structlog.WriteLogger(to or sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    )
+    return logger
