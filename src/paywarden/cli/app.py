@@ -12,6 +12,7 @@ from paywarden import __version__
 from paywarden.cli import (
     alerts,
     archive,
+    backtest,
     buckets,
     check,
     data,
@@ -88,6 +89,7 @@ app.add_typer(maintain.app, name="maintain")
 app.command(name="check")(check.check)
 app.command(name="serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
+app.command(name="backtest")(backtest.backtest)
 
 
 def main() -> None:
