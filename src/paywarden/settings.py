@@ -253,6 +253,12 @@ class StreamSettings(_Section):
         default=100_000, ge=1, description="bounds a batch after a pause; null: none"
     )
     spark_options: dict[str, str] = Field(default_factory=dict, description="further options of the Spark session")
+    model_poll_seconds: float = Field(
+        default=1.0, gt=0, description="how often the registry is asked for another champion, beside the batches"
+    )
+    shadow: bool = Field(
+        default=False, description="score the challenger on the same payments; its decisions are logged and never act"
+    )
 
 
 class DatedRate(_Section):

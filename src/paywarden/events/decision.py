@@ -172,9 +172,9 @@ def acting(found: pa.Table) -> pa.Table:
     return found.filter(pa.array(np.concatenate([np.ones(min(len(ids), 1), np.bool_), ~again.astype(np.bool_)])))
 
 
-def of_stream(decisions: pa.Table) -> pa.Table:
-    """The stream's own decisions, acting or not: those that account for its input and that a replay repeats."""
-    return decisions.filter(pc.equal(decisions["source"], "stream"))
+def of_source(decisions: pa.Table, source: str) -> pa.Table:
+    """The decisions that this source made (one of :data:`DECISION_SOURCES`)."""
+    return decisions.filter(pc.equal(decisions["source"], source))
 
 
 def encode_outcomes(table: pa.Table) -> list[bytes]:

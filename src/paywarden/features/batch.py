@@ -20,5 +20,6 @@ class Execute(Protocol):
         catalogue: Catalogue,
         open_store: OpenStore,
         lease: Lease,
+        shadow: Mapping[str, bytes] | None = None,
     ) -> BatchOutcome:
-        """Fold it into the state of the recipe, decide it by the bundle of these files."""
+        """Fold it into the state of the recipe, decide it by the bundle of these files, and by the shadow's too."""

@@ -36,7 +36,7 @@ class BatchManifest:
     """Everything that decides what a batch gives.
 
     ``batch`` 0 is a state build or a piece of its catching up, neither of which decides anything. ``from_empty`` says
-    that the state held nothing before it.
+    that the state held nothing before it. The shadow is a second model that decides the same rows without acting.
     """
 
     stream_epoch: int
@@ -47,6 +47,8 @@ class BatchManifest:
     bundle_digest: str | None = None
     policy_digest: str | None = None
     from_empty: bool = False
+    shadow_version: str | None = None
+    shadow_digest: str | None = None
 
     @property
     def tag(self) -> BatchTag:
@@ -69,8 +71,8 @@ class BatchManifest:
 class BatchOutcome:
     """What a batch gave: rows by outcome.
 
-    Latency is from Kafka timestamp to decision, milliseconds; ``latest_received_at`` is the newest arrival among the
-    events decided.
+    ``shadows`` are decisions of a challenger, beside the others. Latency is from Kafka timestamp to decision,
+    milliseconds; ``latest_received_at`` is the newest arrival among the events decided.
     """
 
     decisions: int
@@ -82,6 +84,7 @@ class BatchOutcome:
     latency_p50_ms: float | None
     latency_p99_ms: float | None
     latest_received_at: int | None
+    shadows: int = 0
 
     @property
     def inputs(self) -> int:

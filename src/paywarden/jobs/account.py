@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from paywarden.events.decision import of_stream
+from paywarden.events.decision import of_source
 from paywarden.features.manifest import BatchManifest, OffsetRange
 
 COORDINATES = ("topic", "partition", "offset")
+STREAM, SHADOW = "stream", "shadow"
+"""Sources of decisions: the model that acts, and the one beside it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Account:
     ``inputs`` were planned in manifests; ``unaccounted`` of them have no outcome, ``contradictory`` have two different
     ones, ``stray`` outcomes belong to no input. ``redelivered`` counts records that repeat an outcome (a retried
     batch), which consumers drop. ``conflicting_decisions`` counts decision ids that came with different scores.
+    ``shadows`` are decisions of a challenger, each once: they act on nothing and account for no input.
     """
 
     inputs: int
@@ -35,6 +38,7 @@ class Account:
     stray: int
     redelivered: int
     conflicting_decisions: int
+    shadows: int = 0
 
     @property
     def complete(self) -> bool:
@@ -51,15 +55,13 @@ def account(
 ) -> Account:
     """Hold what the stream sent against what its manifests say it read.
 
-    ``decisions`` are decoded predictions as delivered (repeats included), of which only the stream's count: what the
-    API answered came by no offset, and its transaction is accounted for by the stream's audit.
-    ``outcomes`` have the columns ``outcome``,
-    ``topic``, ``partition``, ``offset``; ``dead_letters`` the coordinates of their originals.
+    ``decisions`` are decoded predictions as delivered (repeats included), of which those that the stream made account
+    for inputs; ``outcomes`` have the columns ``outcome``, ``topic``, ``partition``, ``offset``; ``dead_letters`` the
+    coordinates of their originals.
     """
-    decisions = of_stream(decisions)
     said = pa.concat_tables(
         [
-            _marked(decisions, "decision"),
+            _marked(of_source(decisions, STREAM), "decision"),
             outcomes.select([*COORDINATES, "outcome"]),
             _marked(dead_letters, "dead_letter"),
         ],
@@ -79,6 +81,7 @@ def account(
         stray=int((~planned).sum()),
         redelivered=said.num_rows - distinct.num_rows,
         conflicting_decisions=pc.sum(pc.greater(scores["score_count_distinct"], 1)).as_py() or 0,
+        shadows=pc.count_distinct(of_source(decisions, SHADOW)["decision_id"]).as_py(),
     )
 
 

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from paywarden.events.decision import of_source
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.manifest import BatchManifest
-from paywarden.jobs.account import account, first_by
+from paywarden.jobs.account import STREAM, account, first_by
 from paywarden.jobs.parity import compare, replayed_decisions
 from paywarden.jobs.produce import Arrivals, Produced
 from paywarden.jobs.scorecard import scorecard
@@ -145,7 +146,7 @@ def run_demo(platform: Platform, source: DemoSource, settings: DemoSettings, vie
 
 def _figures(platform: Platform, source: DemoSource, trained: Trained) -> dict[str, Any]:
     served, history = platform.served(), platform.history()
-    once = first_by(served.decisions, "decision_id")
+    once = first_by(of_source(served.decisions, STREAM), "decision_id")
     bundle = trained.result.bundle
     card, threshold = platform.catalogue.entities[0], bundle.policy.review_threshold
     report: dict[str, Any] = {

@@ -17,6 +17,9 @@ from paywarden.features.state import BatchTag, Lease, OpenStore, StateStore
 TopicOffsets = dict[str, dict[int, int]]
 """Topic → partition → offset."""
 
+UNFINISHED = BatchTag(0, 0)
+"""The batch of a state that is being rebuilt: of no stream, for epochs begin at 1."""
+
 
 class StateEpochs(Protocol):
     """The stores of a deployment, one for each layout."""
@@ -48,6 +51,9 @@ class Manifests(Protocol):
 
     def write(self, manifest: BatchManifest) -> None:
         """Store one durably."""
+
+    def create(self, manifest: BatchManifest) -> bool:
+        """Store one durably unless its batch has one already; whether it was stored."""
 
     def epochs(self) -> list[int]:
         """Every epoch that was ever begun, oldest first."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from paywarden.errors import PaywardenError
 from paywarden.evaluation.predictions import Predictions
 from paywarden.evaluation.splits import DAY_MS, Window
-from paywarden.events.decision import of_stream
+from paywarden.events.decision import of_source
 from paywarden.features.manifest import BatchManifest
 from paywarden.jobs.observed import Observed, matured, vectors_of
 from paywarden.jobs.parity import Parity, compare, replayed_decisions
@@ -178,7 +178,7 @@ def parity_of(
     """
     if not manifests:
         return None
-    served = of_stream(observed.decisions)
+    served = of_source(observed.decisions, "stream")
     served = served.filter(pc.is_valid(served["vector"]))
     replayed = replayed_decisions(transactions, labels, manifests, scorer_of)
     both = replayed.filter(pc.is_in(replayed["transaction_id"], value_set=served["transaction_id"].combine_chunks()))

@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from paywarden.errors import ContractMismatch
-from paywarden.events.decision import of_stream
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.events import Verdict
 from paywarden.features.manifest import BatchManifest, batch_numbers
 from paywarden.features.replay import Replay, replay
+from paywarden.jobs.account import SHADOW, STREAM
 from paywarden.jobs.epochs import lineages
 from paywarden.scoring.policy import DECISIONS
 from paywarden.scoring.scorer import Scorer
@@ -31,6 +31,10 @@ _COLUMNS = {
     "vector": pa.list_(pa.float32()),
 }
 SCORE_TOLERANCE = 1e-6
+_DIGEST_OF: dict[str, Callable[[BatchManifest], str | None]] = {
+    STREAM: lambda manifest: manifest.bundle_digest,
+    SHADOW: lambda manifest: manifest.shadow_digest,
+}
 
 
 @dataclass(frozen=True)
@@ -67,26 +71,28 @@ def replayed_decisions(
     scorer_of: Callable[[str], Scorer],
     *,
     honour_manifests: bool = True,
+    source: str = STREAM,
 ) -> pa.Table:
     """What replays of the whole history decide for the transactions that the stream served.
 
     ``transactions`` and ``labels`` have their Kafka coordinates. ``scorer_of(digest)`` gives the model of a manifest,
     whose bundle carries its catalogue; each state is replayed by the manifests that made it, over all its stream
     epochs. What a manifest without a bundle covers (a state build, a piece of its catching up) is folded and not
-    decided. Without ``honour_manifests`` events fold by arrival only. Columns: those of ``transactions``,
-    ``raw_score``, ``score``, ``decision``, ``bundle_digest`` and ``vector``.
+    decided. Without ``honour_manifests`` events fold by arrival only. ``source`` says whose decisions: the acting
+    model's, or the shadow's. Columns: those of ``transactions``, ``raw_score``, ``score``, ``decision``,
+    ``bundle_digest`` and ``vector``.
     """
-    parts = []
+    parts, digest_of = [], _DIGEST_OF[source]
     for lineage in lineages(manifests):
         batches = batch_numbers(transactions, lineage)
         replays: dict[Catalogue, Replay] = {}
-        for digest in sorted({m.bundle_digest for m in lineage if m.bundle_digest}):
+        for digest in sorted({digest for m in lineage if (digest := digest_of(m))}):
             scorer = scorer_of(digest)
             catalogue = _catalogue_of(scorer)
             if catalogue not in replays:
                 replays[catalogue] = replay(transactions, labels, catalogue, lineage if honour_manifests else ())
             replayed = replays[catalogue]
-            of_model = np.isin(batches, [m.batch for m in lineage if m.bundle_digest == digest])
+            of_model = np.isin(batches, [m.batch for m in lineage if digest_of(m) == digest])
             rows = np.flatnonzero(of_model & (replayed.verdicts == Verdict.SCORED))
             vectors = np.ascontiguousarray(replayed.features[rows][:, catalogue.columns(scorer.bundle.feature_names)])
             parts.append(_decided(transactions.take(pa.array(rows)), vectors, scorer))
@@ -100,13 +106,12 @@ def _catalogue_of(scorer: Scorer) -> Catalogue:
 
 
 def compare(served: pa.Table, replayed: pa.Table, feature_names: Mapping[str, Sequence[str]]) -> Parity:
-    """Hold served decisions (decoded, each once) against :func:`replayed_decisions`, by model and Kafka coordinates.
+    """Hold served decisions (decoded, each once, of one source) against :func:`replayed_decisions`.
 
-    ``feature_names`` are those of each model, by the digest of its bundle; what another model served is unexpected.
-    Only the stream's decisions are held: an answer of the API knows nothing of the batches that wrote what it read.
+    They are matched by model and Kafka coordinates. Answers of the API cannot be held so: of the batches that wrote
+    what it read they know nothing. ``feature_names`` are those of each model, by the digest of its bundle; what another
+    model served is unexpected.
     """
-    if "source" in served.column_names:  # a replay, held against another, has none
-        served = of_stream(served)
     parts = [
         _compare_one(_of_bundle(served, digest), _of_bundle(replayed, digest), names)
         for digest, names in feature_names.items()

@@ -16,6 +16,7 @@ from paywarden.features.state import BatchTag
 from paywarden.jobs.catch_up import CatchUp
 from paywarden.jobs.epochs import Manifests, OpenState, starts_of
 from paywarden.jobs.serving import ServedModel
+from paywarden.jobs.shadow import unfit_beside
 from paywarden.jobs.state_sweep import sweep
 from paywarden.jobs.stream_identity import StreamIdentity
 
@@ -26,6 +27,9 @@ class Models(Protocol):
     def champion(self) -> ServedModel:
         """The model to serve now."""
 
+    def challenger(self) -> ServedModel | None:
+        """The model to score beside it, if any."""
+
     def exact(self, version: str, digest: str) -> ServedModel:
         """The very model that a manifest names."""
 
@@ -35,6 +39,7 @@ class StreamJob:
 
     Between two batches it looks for a new champion. One whose features need another layout is taken up as soon as its
     state is built and caught up with the stream; until then, and where its state is missing, the former model goes on.
+    A challenger that can be scored on the same vectors is, as the batch's shadow: its decisions act on nothing.
     ``publish`` sends a manifest on its way to the lake; ``report`` hears what a batch gave and its seconds.
     """
 
@@ -67,15 +72,23 @@ class StreamJob:
         self._clock = clock
         self._forget_every_batches = forget_every_batches
         self._warned: str | None = None
+        self._shadow_warned: str | None = None
 
     def __call__(self, batch_id: int, ranges: tuple[OffsetRange, ...], execute: Execute) -> None:
         """Run Spark's batch ``batch_id`` over ``ranges``; a retry does what its manifest says."""
         began = self._clock()
-        manifest, served = self._plan(batch_id + 1, ranges)
-        state = self._state
-        self._publish(manifest)
+        manifest, served, shadow = self._plan(batch_id + 1, ranges)
+        state, shadow_files = self._state, shadow.bundle.to_files() if shadow else None
         state.store.begin_batch(state.lease, manifest.tag)
-        outcome = execute(manifest, served.bundle.to_files(), served.engine.catalogue, state.recipe, state.lease)
+        self._publish(manifest)  # not before: a stream that was taken over says nothing any more
+        outcome = execute(
+            manifest, served.bundle.to_files(), served.engine.catalogue, state.recipe, state.lease, shadow_files
+        )
+        if shadow and outcome.shadows < outcome.decisions:
+            self._warn_of_shadow(
+                f"the challenger, version {shadow.version}, has failed on {outcome.decisions - outcome.shadows:,} of "
+                f"{outcome.decisions:,} transactions of batch {manifest.batch}; the acting model is not concerned"
+            )
         self._report(manifest, outcome, (self._clock() - began) / 1000)
         if manifest.batch % self._forget_every_batches == 0 and outcome.latest_received_at is not None:
             self.forget(served.engine, outcome.latest_received_at)
@@ -89,23 +102,32 @@ class StreamJob:
         self._catch_up.give_up()
         self._state.close()
 
-    def _plan(self, batch: int, ranges: Sequence[OffsetRange]) -> tuple[BatchManifest, ServedModel]:
-        manifest = self._manifests.read(BatchTag(self._identity.stream_epoch, batch))
+    def _plan(self, batch: int, ranges: Sequence[OffsetRange]) -> tuple[BatchManifest, ServedModel, ServedModel | None]:
+        tag = BatchTag(self._identity.stream_epoch, batch)
+        manifest = self._manifests.read(tag)
         if manifest is None:
             return self._new_plan(batch, ranges)
         if manifest.ranges != tuple(ranges):
+            begun = self._state.store.current()
+            if begun is None or begun < tag:
+                # By a stream that was taken over before it began this batch: nobody has read it by that plan.
+                return self._new_plan(batch, ranges, instead=True)
             raise StreamError(
                 f"batch {batch} of epoch {manifest.stream_epoch} was planned over {manifest.ranges}, the checkpoint "
                 f"now says {tuple(ranges)}; restore the checkpoint, or start a new epoch with `paywarden state build`"
             )
-        return manifest, self._models.exact(str(manifest.bundle_version), str(manifest.bundle_digest))
+        served = self._models.exact(str(manifest.bundle_version), str(manifest.bundle_digest))
+        return manifest, served, self._planned_shadow(manifest)
 
-    def _new_plan(self, batch: int, ranges: Sequence[OffsetRange]) -> tuple[BatchManifest, ServedModel]:
+    def _new_plan(
+        self, batch: int, ranges: Sequence[OffsetRange], *, instead: bool = False
+    ) -> tuple[BatchManifest, ServedModel, ServedModel | None]:
         if batch == self._identity.first_batch:
             build = self._manifests.read(BatchTag(self._identity.stream_epoch, 0))
             if build:
                 self._publish(build)  # the lake needs it to replay what follows
         served = self._model_for(batch, ranges)
+        shadow = self._shadow_for(served)
         manifest = BatchManifest(
             stream_epoch=self._identity.stream_epoch,
             batch=batch,
@@ -115,9 +137,41 @@ class StreamJob:
             bundle_digest=served.bundle.digest,
             policy_digest=served.bundle.policy.digest,
             from_empty=self._state.store.current() is None,
+            shadow_version=shadow.version if shadow else None,
+            shadow_digest=shadow.bundle.digest if shadow else None,
         )
-        self._manifests.write(manifest)
-        return manifest, served
+        self._state.require_lease()
+        if instead:
+            self._manifests.write(manifest)
+        elif not self._manifests.create(manifest):
+            raise StreamError(
+                f"another stream has just planned batch {batch} of epoch {manifest.stream_epoch}; let one of them run"
+            )
+        return manifest, served, shadow
+
+    def _shadow_for(self, acting: ServedModel) -> ServedModel | None:
+        """The challenger, if it can be scored beside the acting model. Nothing about it stops the stream."""
+        try:
+            challenger = self._models.challenger()
+        except (RegistryError, BundleError):
+            return None  # the look at the champion has said so
+        if challenger is None or challenger.bundle.digest == acting.bundle.digest:
+            return None
+        reason = unfit_beside(challenger, acting)
+        if reason:
+            self._warn_of_shadow(f"version {challenger.version} is the challenger but is not scored: {reason}")
+            return None
+        return challenger
+
+    def _planned_shadow(self, manifest: BatchManifest) -> ServedModel | None:
+        """The shadow of a batch that is run again; without its bundle the acting model goes on alone."""
+        if manifest.shadow_digest is None:
+            return None
+        try:
+            return self._models.exact(str(manifest.shadow_version), manifest.shadow_digest)
+        except (RegistryError, BundleError) as error:
+            self._warn_of_shadow(f"batch {manifest.batch} is repeated without its challenger: {error}")
+            return None
 
     def _model_for(self, batch: int, ranges: Sequence[OffsetRange]) -> ServedModel:
         """The champion, with the state going over to its layout if need be; the former model where that cannot be."""
@@ -168,6 +222,11 @@ class StreamJob:
         before = self._manifests.read(BatchTag(self._identity.stream_epoch, batch - 1))
         named = before if before and before.bundle_digest else self._identity
         return self._models.exact(str(named.bundle_version), str(named.bundle_digest))
+
+    def _warn_of_shadow(self, text: str) -> None:
+        if text != self._shadow_warned:
+            self._warn(text)
+        self._shadow_warned = text
 
     def _warn_once(self, text: str) -> None:
         if text != self._warned:

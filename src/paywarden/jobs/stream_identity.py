@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paywarden.errors import LeaseHeld, StateStoreError, StreamError
+from paywarden.features.manifest import BatchManifest
 from paywarden.features.state import BatchTag
+from paywarden.jobs.checkpoint import last_planned
 from paywarden.jobs.epochs import (
+    UNFINISHED,
     Manifests,
     OpenState,
     StateEpochs,
@@ -20,6 +23,7 @@ from paywarden.jobs.epochs import (
     ends_of,
     is_build,
     newest_manifest,
+    starts_of,
 )
 from paywarden.jobs.serving import ServedModel
 
@@ -79,7 +83,8 @@ def begin_stream(
     """Take the state's lease and say which stream this is: the one of the checkpoint, or a new one.
 
     A new stream is on the champion's state and starts where its build ended, or at Kafka's beginning where there is no
-    state at all. Raises StateStoreError where state and checkpoint do not belong together.
+    state at all. One whose checkpoint is gone goes on with the batch that its newest manifest planned. Raises
+    StateStoreError where state and checkpoint do not belong together.
     """
     identity = StreamIdentity.load(path)
     if identity:
@@ -127,6 +132,8 @@ def _require_built(epochs: StateEpochs, served: ServedModel, state: OpenState | 
 def _require_one_lineage(
     directory: Path, identity: StreamIdentity, current: BatchTag | None, manifests: Manifests
 ) -> None:
+    if current == UNFINISHED:
+        raise StateStoreError("a rebuild of the state was cut off; run `paywarden state rebuild` again")
     if current and current.stream_epoch > identity.stream_epoch:
         raise StateStoreError(
             f"the checkpoint at {directory} belongs to stream epoch {identity.stream_epoch}, the state is at "
@@ -139,8 +146,8 @@ def _require_one_lineage(
     ):
         raise StateStoreError(
             f"the checkpoint at {directory} belongs to stream epoch {identity.stream_epoch}, but the state is "
-            f"{f'at epoch {current.stream_epoch}' if current else 'empty'}; restore it, or remove that directory and "
-            "build the state with `paywarden state build`"
+            f"{f'at epoch {current.stream_epoch}' if current else 'empty: the store has lost it'}. Restore it, or make "
+            "the very same state again from the lake with `paywarden state rebuild`"
         )
 
 
@@ -168,6 +175,8 @@ def _new_stream(
                 f"{directory}; start a new epoch with `paywarden state build`"
             )
         epoch, starting = current.stream_epoch, after(ends_of(build.ranges), earliest)
+    elif planned := last_planned(current.stream_epoch, current, current.batch, manifests):
+        return _restored(state, planned)
     else:
         raise StateStoreError(
             f"the state is at batch {current.batch} of epoch {current.stream_epoch}, but its checkpoint is gone from "
@@ -182,4 +191,18 @@ def _new_stream(
         bundle_version=served.version,
         bundle_digest=served.bundle.digest,
         starting=starting,
+    )
+
+
+def _restored(state: OpenState, planned: BatchManifest) -> StreamIdentity:
+    """The stream that was planned last, whose directory is gone: it goes on with that batch."""
+    return StreamIdentity(
+        owner=state.lease.owner,
+        stream_epoch=planned.stream_epoch,
+        first_batch=planned.batch,
+        layout=state.layout,
+        from_empty=planned.from_empty,
+        bundle_version=str(planned.bundle_version),
+        bundle_digest=str(planned.bundle_digest),
+        starting=starts_of(planned.ranges),
     )

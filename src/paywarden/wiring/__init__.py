@@ -53,16 +53,18 @@ from paywarden.jobs.archive import valid_rows
 from paywarden.jobs.catch_up import CatchUp, ReadEvents
 from paywarden.jobs.check_data import DataCheck
 from paywarden.jobs.check_data import check_data as data_checked
+from paywarden.jobs.checkpoint import mend
 from paywarden.jobs.epochs import StateEpochs, TopicOffsets, ends_of, starts_of
 from paywarden.jobs.incremental_replay import IncrementalReplay
 from paywarden.jobs.judge import Judge
 from paywarden.jobs.model_reference import NAME as REFERENCE
 from paywarden.jobs.model_reference import read_reference, replayed_reference
+from paywarden.jobs.model_watch import ModelWatch
 from paywarden.jobs.monitor import HISTORY_DAYS, Monitored, MonitorSettings, Watched, parity_of
 from paywarden.jobs.monitor import monitor as monitor_served
 from paywarden.jobs.observed import Topics, observe
 from paywarden.jobs.parity import Parity
-from paywarden.jobs.serving import ServingModels, fit_engine
+from paywarden.jobs.serving import ServedModel, ServingModels, fit_engine, proved
 from paywarden.jobs.state_build import Built, build_state, cut, ranges_of
 from paywarden.jobs.state_list import ListedState, drop_state, list_states
 from paywarden.jobs.state_sweep import SweptState, sweep_states
@@ -302,7 +304,13 @@ def replayer(settings: Settings, say: Callable[[str], None] = lambda _text: None
 
 def serving_models(settings: Settings, warn: Callable[[str], None]) -> ServingModels:
     """The champion and every model that a manifest names, kept beside the stream's checkpoint."""
-    return ServingModels(registry(settings), event_schema(settings), stream_directory(settings) / "bundles", warn)
+    return ServingModels(
+        registry(settings),
+        event_schema(settings),
+        stream_directory(settings) / "bundles",
+        warn,
+        shadow=settings.stream.shadow,
+    )
 
 
 def stream_directory(settings: Settings) -> Path:
@@ -332,22 +340,26 @@ def stream(
 ) -> Iterator[RunningStream]:
     """A running stream; leaving the context stops Spark and gives the lease back."""
     # Spark is imported only by what runs it: every other command starts in half the time.
+    from paywarden.adapters.spark.checkpoint_files import CheckpointFiles
     from paywarden.adapters.spark.decide_step import OutputTopics
     from paywarden.adapters.spark.parse_step import ParseStep
     from paywarden.adapters.spark.session import spark_session
     from paywarden.adapters.spark.stream import SparkStream
+    from paywarden.adapters.spark.warm_up import warm_up
 
     topics, connection, directory = settings.kafka.topics, kafka(settings), stream_directory(settings)
     models, epochs, source = serving_models(settings, warn), state_epochs(settings), kafka_source(settings)
+    watch = ModelWatch(models, settings.stream.model_poll_seconds)
 
     def earliest() -> TopicOffsets:
         return source.earliest_offsets([topics.transactions, topics.labels])
 
     path = _identity_path(settings)
-    identity, state = begin_stream(path, epochs, models.champion, manifests(settings), earliest, takeover=takeover)
+    identity, state = begin_stream(path, epochs, watch.champion, manifests(settings), earliest, takeover=takeover)
     with ExitStack() as cleanup:
         held = cleanup.enter_context(ExitStack())
         held.callback(state.close)
+        cleanup.enter_context(watch)  # its first look goes on while Spark starts
         session = spark_session(
             "paywarden",
             ivy.ensure_jars(ivy.SPARK_KAFKA, settings.cache_dir),
@@ -355,6 +367,13 @@ def stream(
             options=settings.stream.spark_options,
         )
         cleanup.callback(session.stop)
+        cleanup.callback(watch.end)
+
+        def prepare(served: ServedModel) -> None:
+            warm_up(session, served.bundle.to_files(), served.engine.catalogue)
+            proved(served)
+
+        models.prepare = prepare
         patient = kafka_sink(settings, patience_seconds=_OUTAGE_SECONDS)
         publish = _ManifestPublisher(cleanup.enter_context(patient), topics.manifests)
         job = StreamJob(
@@ -362,7 +381,7 @@ def stream(
             identity,
             state,
             manifests=manifests(settings),
-            models=models,
+            models=watch,
             catch_up=CatchUp(
                 epochs,
                 manifests(settings),
@@ -381,6 +400,14 @@ def stream(
         )
         held.pop_all()
         held.callback(job.close)
+        mend(
+            CheckpointFiles(directory / "checkpoint"),
+            identity.stream_epoch,
+            identity.first_batch,
+            state.store.current(),
+            manifests(settings),
+            warn,
+        )
         query = SparkStream(
             session=session,
             kafka_options=connection.spark_options(),

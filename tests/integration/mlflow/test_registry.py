@@ -91,8 +91,10 @@ def test_aliases_move_and_roll_back(registry, result, other_result):
     registry.log_and_register(result)
     registry.log_and_register(other_result)
     registry.set_alias(CHAMPION, 1)
+    assert registry.challenger() is None
     registry.set_alias(CHALLENGER, 2)
     assert registry.champion() == (1, result.bundle.digest)
+    assert registry.challenger() == (2, other_result.bundle.digest)
     registry.set_alias(CHAMPION, 2)
     assert registry.champion() == (2, other_result.bundle.digest)
     assert [(v.version, v.aliases) for v in registry.list_versions()] == [(2, (CHALLENGER, CHAMPION)), (1, ())]

@@ -49,12 +49,12 @@ def redis_url(tmp_path):
 
 @pytest.fixture
 def new_harness(tmp_path, kafka, tracking_uri, spark_kafka_jars):
-    """Makes a stream on a store of this kind; it is stopped at the end."""
+    """Makes a stream on a store of this kind, with further settings; it is stopped at the end."""
     made = []
 
-    def new_harness(**state):
+    def new_harness(more=None, **state):
         name = f"s{os.getpid()}.{next(_NUMBERS)}"
-        made.append(StreamHarness(tmp_path, kafka.bootstrap_servers, tracking_uri, name, state))
+        made.append(StreamHarness(tmp_path, kafka.bootstrap_servers, tracking_uri, name, state, more))
         return made[-1]
 
     yield new_harness

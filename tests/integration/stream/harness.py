@@ -16,10 +16,10 @@ import pyarrow as pa
 from paywarden import wiring
 from paywarden.cli.local_platform import dead_letter_origins
 from paywarden.cli.stream import READY
-from paywarden.events.decision import decode_decisions, decode_outcomes
+from paywarden.events.decision import decode_decisions, decode_outcomes, of_source
 from paywarden.events.schema import EventSchema
 from paywarden.features.manifest import BatchManifest
-from paywarden.jobs.account import Account, account, first_by
+from paywarden.jobs.account import STREAM, Account, account, first_by
 from paywarden.jobs.archive import archive
 from paywarden.jobs.parity import Parity, compare, replayed_decisions
 from paywarden.jobs.produce import produce
@@ -175,9 +175,9 @@ class StreamHarness:
         done = {batch["batch"] for batch in self.finished()}
         return before + sum(s.end - s.start for m in self.batches() if m.batch in done for s in m.ranges) >= inputs
 
-    def decisions(self) -> pa.Table:
-        """Predictions as delivered."""
-        return decode_decisions(self._values("predictions"), SCHEMA)
+    def decisions(self, topic: str = "predictions") -> pa.Table:
+        """Predictions or alerts as delivered."""
+        return decode_decisions(self._values(topic), SCHEMA)
 
     def account(self) -> Account:
         """What became of every input."""
@@ -185,8 +185,8 @@ class StreamHarness:
         dead = dead_letter_origins(source.read_all(self.settings.kafka.topics.dead_letters))
         return account(self.manifests(), self.decisions(), decode_outcomes(self._values("outcomes")), dead)
 
-    def parity(self) -> Parity:
-        """Served decisions against a replay of the archived history that honours the manifests."""
+    def parity(self, source: str = STREAM) -> Parity:
+        """Decisions of a source against a replay of the archived history that honours the manifests."""
         topics = self.settings.kafka.topics
         archive(wiring.kafka_source(self.settings), wiring.lake(self.settings), wiring.archive_columns(self.settings))
         history = read_history(wiring.lake(self.settings), topics.transactions, topics.labels)
@@ -195,9 +195,10 @@ class StreamHarness:
             history.labels,
             self.manifests(),
             lambda digest: Scorer(self.results[digest].bundle),
+            source=source,
         )
         names = {digest: result.bundle.feature_names for digest, result in self.results.items()}
-        return compare(first_by(self.decisions(), "decision_id"), replayed, names)
+        return compare(first_by(of_source(self.decisions(), source), "decision_id"), replayed, names)
 
     def _values(self, topic: str) -> list[bytes]:
         name = getattr(self.settings.kafka.topics, topic)

@@ -72,6 +72,7 @@ def test_every_input_once_is_complete():
         "stray": 0,
         "redelivered": 0,
         "conflicting_decisions": 0,
+        "shadows": 0,
         "complete": True,
     }
 
@@ -145,3 +146,23 @@ def test_no_batch_is_complete():
 def test_first_by_keeps_the_first_of_each_in_order():
     table = pa.table({"id": ["b", "a", "b", "c", "a"], "n": [1, 2, 3, 4, 5]})
     assert first_by(table, "id")["n"].to_pylist() == [1, 2, 4]
+
+
+def test_what_others_decided_accounts_for_no_input():
+    others = decisions((0, 10, "s", 0.7), (0, 11, "t", 0.7), (0, 11, "t", 0.7))
+    others = others.set_column(others.column_names.index("source"), "source", pa.array(["shadow", "shadow", "shadow"]))
+    answered = decisions((0, 999, "u", 0.7))
+    answered = answered.set_column(answered.column_names.index("source"), "source", pa.array(["api"]))
+    every = pa.concat_tables([decisions(*DECIDED), others, answered])
+    found = account(MANIFESTS, every, outcomes(*REST), dead(15))
+    assert found.complete
+    assert (found.decisions, found.shadows, found.redelivered) == (4, 2, 0)
+    lone = account(MANIFESTS, others, outcomes(*REST), dead(15))
+    assert lone.unaccounted == 4  # a shadow's decision is nobody's outcome
+
+
+def test_a_shadow_that_contradicts_itself_is_found():
+    others = decisions((0, 10, "s", 0.7), (0, 10, "s", 0.8))
+    others = others.set_column(others.column_names.index("source"), "source", pa.array(["shadow", "shadow"]))
+    every = pa.concat_tables([decisions(*DECIDED), others])
+    assert account(MANIFESTS, every, outcomes(*REST), dead(15)).conflicting_decisions == 1

@@ -9,7 +9,7 @@ import pytest
 from paywarden.adapters.spark.decide_step import DecideStep, OutputTopics
 from paywarden.adapters.spark.rows import RowSchema, pack
 from paywarden.errors import ContractMismatch
-from paywarden.events.decision import decode_decisions
+from paywarden.events.decision import decode_decisions, of_source
 from paywarden.events.schema import EventSchema
 from paywarden.features.events import Verdict, from_tables
 from paywarden.features.manifest import BatchManifest, OffsetRange
@@ -293,6 +293,56 @@ class TestLetThrough:
             assert row["decision"] == expected[row["transaction_id"]]
             assert row["propensity"] == (0.33 if row["decision"] == "review" else None)
         assert sorted(alerts) == sorted(predictions)
+
+
+class TestShadow:
+    """A challenger scored on the rows that the champion decides."""
+
+    @pytest.fixture
+    def manifest(self, history, bundle, other_bundle, engine):
+        transactions, labels = history
+        ranges = (OffsetRange("t", 0, 0, transactions.num_rows), OffsetRange("l", 0, 0, labels.num_rows))
+        digests = {"bundle_digest": bundle.digest, "policy_digest": bundle.policy.digest}
+        shadow = {"shadow_version": "2", "shadow_digest": other_bundle.digest}
+        return BatchManifest(1, 1, ranges, engine.digest, "1", **digests, from_empty=True, **shadow)
+
+    @pytest.fixture
+    def decide(self, history, bundle, engine, manifest):
+        def decide(shadow):
+            topics = OutputTopics("predictions", "alerts", "outcomes", "dlq")
+            step = DecideStep(engine.catalogue, bundle.to_files, manifest, topics, lambda: 5, shadow)
+            records = pa.Table.from_batches(list(step([in_flight(history, engine)])))
+            values = [records.filter(pc.equal(records["topic"], t))["value"] for t in ("predictions", "alerts")]
+            decided = [decode_decisions(v.to_pylist(), EventSchema(engine.catalogue.entities)) for v in values]
+            return records, *decided
+
+        return decide
+
+    def test_it_decides_what_its_replay_decides_and_alerts_nobody(
+        self, history, manifest, scorers, decide, bundle, other_bundle
+    ):
+        records, predictions, alerts = decide(other_bundle.to_files)
+        shadow, acting = of_source(predictions, "shadow"), of_source(predictions, "stream")
+        assert shadow.num_rows == acting.num_rows > 0
+        assert pc.all(pc.greater(of_source(alerts, "stream")["score"], 0)).as_py()
+        assert of_source(alerts, "shadow").num_rows == 0
+        assert set(shadow["bundle_version"].to_pylist()) == {"2"}
+        assert not set(shadow["decision_id"].to_pylist()) & set(acting["decision_id"].to_pylist())
+        assert shadow["decision"].to_pylist() != acting["decision"].to_pylist()
+        counted = dict(
+            zip(*(records.group_by("outcome").aggregate([([], "count_all")]).to_pydict().values()), strict=True)
+        )
+        assert counted["shadow"] == counted["decision"]
+        for decided, source, model in ((acting, "stream", bundle), (shadow, "shadow", other_bundle)):
+            replayed = replayed_decisions(*history, [manifest], scorers.__getitem__, source=source)
+            assert compare(decided, replayed, _names(model)).exact
+
+    @pytest.mark.parametrize("files", [{}, {"manifest.json": b"{}"}])
+    def test_one_that_cannot_decide_leaves_the_acting_model_alone(self, decide, files):
+        _, alone, _ = decide(None)
+        records, predictions, _ = decide(lambda: files)
+        assert predictions == alone
+        assert "shadow" not in records["outcome"].to_pylist()
 
 
 def in_flight(history, engine):

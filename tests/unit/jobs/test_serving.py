@@ -17,11 +17,17 @@ class Registry:
         self.away = False
         self.fetched = []
         self.said = {}
+        self.beside = None
 
     def champion(self):
         if self.away:
             raise RegistryError("MLflow does not answer")
         return self.now, self.said.get(self.now, self.bundles[self.now].digest)
+
+    def challenger(self):
+        if self.away:
+            raise RegistryError("MLflow does not answer")
+        return (self.beside, self.bundles[self.beside].digest) if self.beside else None
 
     def get(self, reference):
         if self.away:
@@ -175,9 +181,125 @@ def test_a_retry_after_a_restart_finds_its_model_without_the_registry(serving, r
     assert registry.fetched == ["1"]
 
 
-def test_an_altered_file_beside_the_checkpoint_is_refused(serving, registry, tmp_path, bundle, warnings):
-    serving.champion()
-    booster = next((tmp_path / "bundles" / bundle.digest).glob("booster*"))
-    booster.write_bytes(booster.read_bytes() + b" ")
-    with pytest.raises(BundleError):
-        ServingModels(registry, EventSchema(), tmp_path / "bundles", warnings.append).exact("1", bundle.digest)
+@pytest.fixture
+def restarted(registry, tmp_path, warnings):
+    return lambda **options: ServingModels(registry, EventSchema(), tmp_path / "bundles", warnings.append, **options)
+
+
+class TestDamagedCopy:
+    @pytest.fixture(autouse=True)
+    def damage(self, serving, tmp_path, bundle):
+        serving.champion()
+        booster = next((tmp_path / "bundles" / bundle.digest).glob("booster*"))
+        booster.write_bytes(booster.read_bytes() + b" ")
+
+    def test_it_is_fetched_again(self, restarted, registry, bundle, warnings):
+        assert restarted().exact("1", bundle.digest).bundle == bundle
+        assert registry.fetched == ["1", "1"]
+        assert "is damaged and fetched again" in warnings[0]
+        assert restarted().exact("1", bundle.digest).bundle == bundle
+        assert registry.fetched == ["1", "1"]  # the copy is whole again
+
+    def test_it_is_never_served(self, restarted, registry, bundle):
+        registry.away = True
+        with pytest.raises(RegistryError):
+            restarted().exact("1", bundle.digest)
+        with pytest.raises(RegistryError):
+            restarted().champion()
+
+
+class TestStartWithoutRegistry:
+    def test_the_champion_that_served_last_goes_on_and_it_is_said(self, serving, restarted, registry, bundle, warnings):
+        serving.champion()
+        registry.now = 2
+        serving.champion()
+        registry.now, registry.away = 1, True
+        models = restarted()
+        assert [models.champion().version for _ in range(3)] == ["2"] * 3
+        assert warnings == ["still serving version 2: MLflow does not answer"]
+        registry.away = False
+        assert models.champion().version == "1"
+
+    def test_an_unfit_champion_is_no_reason_to_stop_either(self, serving, restarted, registry, bundle):
+        serving.champion()
+        registry.bundles[3], registry.now = dataclasses.replace(bundle, contract_digest="0" * 64), 3
+        assert restarted().champion().version == "1"
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": "1"}', '{"version": "1", "digest": "e"}'])
+    def test_a_note_that_says_nothing_leaves_the_cause(self, serving, restarted, registry, tmp_path, text):
+        serving.champion()
+        (tmp_path / "bundles" / "champion.json").write_text(text)
+        registry.away = True
+        with pytest.raises(RegistryError, match="does not answer"):
+            restarted().champion()
+
+
+class TestPreparation:
+    def test_a_champion_is_prepared_once_before_it_is_given(self, restarted, registry):
+        prepared = []
+        models = restarted(prepare=lambda served: prepared.append(served.version))
+        for now in (1, 1, 2, 2, 1):
+            registry.now = now
+            models.champion()
+        assert prepared == ["1", "2"]
+
+    def test_one_that_cannot_be_made_ready_does_not_serve(self, restarted, registry, warnings):
+        def prepare(served):
+            if served.version == "2":
+                raise BundleError("no probabilities")
+
+        models = restarted(prepare=prepare)
+        models.champion()
+        registry.now = 2
+        assert [models.champion().version for _ in range(5)] == ["1"] * 5
+        assert warnings == ["still serving version 1: no probabilities"]
+        assert registry.fetched == ["1", "2"]  # not at every look
+
+    def test_an_unfit_one_is_tried_again_in_time(self, restarted, registry, bundle, other_bundle):
+        models = restarted()
+        models.champion()
+        registry.said, registry.now = {2: other_bundle.digest}, 2
+        registry.bundles[2] = bundle  # not what its version names
+        assert models.champion().version == "1"
+        registry.bundles[2] = other_bundle
+        assert "2" in [models.champion().version for _ in range(40)]
+
+
+class TestChallenger:
+    def test_without_the_setting_none_is_looked_for(self, serving, registry):
+        registry.beside = 2
+        serving.champion()
+        assert serving.challenger() is None
+
+    def test_it_is_verified_and_prepared(self, restarted, registry, other_bundle):
+        prepared = []
+        models = restarted(prepare=lambda served: prepared.append(served.version), shadow=True)
+        models.champion()
+        assert models.challenger() is None
+        registry.beside = 2
+        assert [models.challenger().bundle.digest for _ in range(2)] == [other_bundle.digest] * 2
+        assert prepared == ["1", "2"]
+
+    def test_the_champion_is_not_its_own_challenger(self, restarted, registry, bundle):
+        models = restarted(shadow=True)
+        registry.bundles[7], registry.beside = bundle, 7
+        models.champion()
+        assert models.challenger() is None
+
+    def test_an_unfit_one_is_left_out_and_it_is_said_once(self, restarted, registry, bundle, warnings):
+        models = restarted(shadow=True)
+        models.champion()
+        registry.bundles[3], registry.beside = dataclasses.replace(bundle, catalogue=None), 3
+        assert [models.challenger() for _ in range(3)] == [None] * 3
+        assert len(warnings) == 1
+        assert warnings[0].startswith("the challenger is not scored: ")
+        assert models.champion().version == "1"
+
+    def test_while_the_registry_is_away_it_goes_on(self, restarted, registry, warnings):
+        models = restarted(shadow=True)
+        registry.beside = 2
+        models.champion()
+        models.challenger()
+        registry.away = True
+        assert (models.champion().version, models.challenger().version) == ("1", "2")
+        assert warnings == ["still serving version 1: MLflow does not answer"]

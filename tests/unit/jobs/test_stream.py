@@ -23,12 +23,16 @@ class Models:
     def __init__(self, **served):
         self.served = {name[1:]: ServedModel(name[1:], *model) for name, model in served.items()}
         self.champion_version = "1"
+        self.challenger_version = None
         self.away = None
 
     def champion(self):
         if self.away:
             raise self.away
         return self.served[self.champion_version]
+
+    def challenger(self):
+        return self.served[self.challenger_version] if self.challenger_version else None
 
     def exact(self, version, digest):
         if self.served[version].bundle.digest != digest:
@@ -126,10 +130,10 @@ class TestBatch:
             seen.append((manifests.read(BatchTag(1, 1)), stream.state.store.current()))
             return NOTHING
 
-        manifest, files, catalogue, recipe, lease = stream.run(0, execute)
+        manifest, files, catalogue, recipe, lease, shadow = stream.run(0, execute)
         assert seen == [(manifest, BatchTag(1, 1))]
         assert stream.published == [manifest]
-        assert (files, catalogue) == (bundle.to_files(), engine.catalogue)
+        assert (files, catalogue, shadow) == (bundle.to_files(), engine.catalogue, None)
         assert (recipe, lease) == (stream.epochs.recipe(engine.digest), stream.state.lease)
         assert manifest == BatchManifest(
             1, 1, stream.ranges(0), engine.digest, "1", bundle.digest, bundle.policy.digest, from_empty=True
@@ -154,7 +158,7 @@ class TestBatch:
         stream = start(publish=refuse)
         with pytest.raises(StreamError, match="away"):
             stream.run(0, lambda *_: pytest.fail("it ran"))
-        assert stream.state.store.current() is None
+        assert stream.reported == []
 
     def test_a_retry_obeys_its_manifest_though_the_champion_changed(self, stream, start, models, bundle, build):
         def crash(*_):
@@ -184,6 +188,27 @@ class TestBatch:
         with pytest.raises(StreamError, match="restore the checkpoint"):
             stream.job(0, (OffsetRange("transactions", 0, 5, 10),), lambda *_: pytest.fail("it ran"))
 
+    def test_a_plan_that_was_never_begun_gives_way(self, stream, manifests, bundle):
+        """A stream that is taken over may write one plan more, and no more than that."""
+        other = (OffsetRange("transactions", 0, 0, 3),)
+        manifests.write(BatchManifest(1, 1, other, stream.state.layout, "9", "e" * 64, "p"))
+        manifest = stream.run(0)[0]
+        assert (manifest.ranges, manifest.bundle_digest) == (stream.ranges(0), bundle.digest)
+        assert manifests.read(manifest.tag) == manifest
+
+    def test_of_two_streams_that_plan_at_once_one_does(self, stream, manifests, monkeypatch):
+        monkeypatch.setattr(type(manifests), "create", lambda *_: False)
+        with pytest.raises(StreamError, match="let one of them run"):
+            stream.run(0, lambda *_: pytest.fail("it ran"))
+
+    def test_a_superseded_stream_plans_and_publishes_nothing(self, stream, epochs, engine, manifests):
+        stream.run(0)
+        OpenState.take(epochs, engine.digest, "another", takeover=True)
+        with pytest.raises(Fenced):
+            stream.run(1, lambda *_: pytest.fail("it ran"))
+        assert manifests.read(BatchTag(1, 2)) is None
+        assert len(stream.published) == 1
+
     def test_a_retry_whose_model_is_gone_does_not_decide_by_another(self, stream, models):
         stream.run(0)
         models.served["1"] = models.served["2"]
@@ -194,6 +219,56 @@ class TestBatch:
         OpenState.take(epochs, engine.digest, "another", takeover=True)
         with pytest.raises(Fenced):
             stream.run(0, lambda *_: pytest.fail("it ran"))
+
+
+class TestShadow:
+    @pytest.fixture(autouse=True)
+    def challenger(self, models):
+        models.challenger_version = "2"
+
+    def test_the_manifest_names_it_and_the_batch_has_its_files(self, stream, other_bundle):
+        manifest, *_, shadow = stream.run(0)
+        assert (manifest.shadow_version, manifest.shadow_digest) == ("2", other_bundle.digest)
+        assert manifest.bundle_version == "1"
+        assert shadow == other_bundle.to_files()
+
+    def test_a_retry_has_the_shadow_of_its_manifest(self, stream, start, models, other_bundle):
+        stream.run(0)
+        models.challenger_version = None
+        again = start()
+        manifest, *_, shadow = again.run(0)
+        assert (manifest.shadow_version, shadow) == ("2", other_bundle.to_files())
+        assert again.run(1)[0].shadow_digest is None
+
+    def test_a_retry_whose_shadow_is_gone_decides_without_it(self, stream, start, models):
+        stream.run(0)
+        models.served["2"] = models.served["1"]
+        again = start()
+        manifest, _files, *_, shadow = again.run(0)
+        assert manifest.bundle_version == "1"
+        assert shadow is None
+        assert "batch 1 is repeated without its challenger" in again.warnings[0]
+
+    def test_one_on_another_state_is_left_out_and_it_is_said_once(self, stream, models, newer_engine):
+        models.challenger_version = "3"
+        for batch in (0, 1):
+            manifest, *_, shadow = stream.run(batch)
+            assert (manifest.shadow_digest, shadow) == (None, None)
+        (warning,) = stream.warnings
+        assert "version 3 is the challenger but is not scored" in warning
+        assert newer_engine.digest[:16] in warning
+
+    def test_the_model_that_acts_is_not_its_own_shadow(self, stream, models):
+        models.challenger_version = "1"
+        assert stream.run(0)[0].shadow_digest is None
+
+    def test_one_that_fails_is_told_of_once_and_stops_nothing(self, stream):
+        outcome = dataclasses.replace(NOTHING, decisions=4, shadows=1)
+        stream.run(0, lambda *_: outcome)
+        stream.run(1, lambda *_: dataclasses.replace(outcome, shadows=4))
+        assert stream.warnings == [
+            "the challenger, version 2, has failed on 3 of 4 transactions of batch 1; the acting model is not concerned"
+        ]
 
 
 class TestFormerModel:
@@ -253,7 +328,7 @@ class TestGoingOver:
             stream.run(batch)
         build(newer_engine, 0.1)
         models.champion_version = "3"
-        manifest, files, catalogue, recipe, _ = stream.run(3)
+        manifest, files, catalogue, recipe, *_ = stream.run(3)
         assert (manifest.bundle_version, manifest.state_layout) == ("3", newer_engine.digest)
         assert (files, catalogue) == (newer_bundle.to_files(), newer_engine.catalogue)
         assert recipe == epochs.recipe(newer_engine.digest)

@@ -5,7 +5,7 @@ import pytest
 from paywarden.errors import KafkaError, LeaseHeld, StateStoreError, StreamError
 from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.state import BatchTag
-from paywarden.jobs.epochs import OpenState
+from paywarden.jobs.epochs import UNFINISHED, OpenState
 from paywarden.jobs.serving import ServedModel
 from paywarden.jobs.state_build import build_state
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
@@ -129,7 +129,7 @@ def test_a_checkpoint_of_another_epoch_is_refused(begin, build, engine, free):
     free()
 
 
-def test_a_lost_checkpoint_is_refused(begin, path, free):
+def test_a_lost_checkpoint_without_manifests_is_refused(begin, path, free):
     _, state = begin()
     state.store.begin_batch(state.lease, BatchTag(1, 3))
     state.close()
@@ -139,6 +139,21 @@ def test_a_lost_checkpoint_is_refused(begin, path, free):
     free()
 
 
+def test_a_lost_directory_is_restored_from_the_newest_manifest(begin, path, manifests, engine):
+    _, state = begin()
+    planned = BatchManifest(1, 3, RANGES, engine.digest, "6", "digest")
+    manifests.write(planned)
+    state.store.begin_batch(state.lease, BatchTag(1, 3))
+    state.close()
+    path.unlink()
+    identity, again = begin()
+    assert (identity.stream_epoch, identity.first_batch, identity.owner) == (1, 3, again.lease.owner)
+    assert (identity.bundle_version, identity.bundle_digest) == ("6", "digest")
+    assert identity.starting == {"labels": {0: 2}, "transactions": {0: 5}}
+    again.close()
+    assert begin()[0] == identity  # and a restart is the same stream
+
+
 def test_a_lost_state_is_refused(begin, manifests, epochs, engine, free):
     """Its stream would go on from the checkpoint with every card a stranger."""
     _, state = begin()
@@ -146,7 +161,19 @@ def test_a_lost_state_is_refused(begin, manifests, epochs, engine, free):
         manifests.write(BatchManifest(1, batch, RANGES, state.layout))
     state.close()
     epochs.remove(engine.digest)
-    with pytest.raises(StateStoreError, match=r"the state is empty.*paywarden state build"):
+    with pytest.raises(StateStoreError, match=r"the state is empty.*paywarden state rebuild"):
+        begin()
+    free()
+
+
+def test_a_state_whose_rebuild_was_cut_off_is_refused(begin, epochs, engine, free):
+    _, state = begin()
+    state.close()
+    epochs.remove(engine.digest)
+    half = OpenState.take(epochs, engine.digest, "rebuilder")
+    half.store.begin_batch(half.lease, UNFINISHED)
+    half.close()
+    with pytest.raises(StateStoreError, match=r"rebuild .* was cut off; run `paywarden state rebuild` again"):
         begin()
     free()
 
@@ -155,7 +182,7 @@ def test_a_lost_build_is_refused(begin, build, engine, epochs, free):
     build(engine, *RANGES)
     begin()[1].close()
     epochs.remove(engine.digest)
-    with pytest.raises(StateStoreError, match=r"the state is empty.*paywarden state build"):
+    with pytest.raises(StateStoreError, match=r"the state is empty.*paywarden state rebuild"):
         begin()
     free()
 
@@ -170,7 +197,7 @@ def test_a_state_put_back_from_before_this_epoch_is_refused(begin, path, build, 
     manifests.write(BatchManifest(5, 9, RANGES, state.layout))
     begin()[1].close()
     manifests.write(BatchManifest(5, 10, RANGES, state.layout))
-    with pytest.raises(StateStoreError, match="the state is at epoch 1; restore it"):
+    with pytest.raises(StateStoreError, match=r"the state is at epoch 1\. Restore it"):
         begin()
 
 

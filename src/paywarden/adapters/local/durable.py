@@ -23,6 +23,21 @@ def replace_durably(path: Path, text: str, *, private: bool = False) -> None:
     sync_names(path.parent)
 
 
+def create_durably(path: Path, text: str) -> bool:
+    """Whether the file was made, on disk and whole; nothing changes where there is one already."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    with synced(draft) as file:
+        file.write(text.encode())
+    try:
+        os.link(draft, path)  # unlike a rename, fails where the name is taken
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    sync_names(path.parent)
+    return True
+
+
 @contextmanager
 def synced(path: Path) -> Iterator[IO[bytes]]:
     """The file, open for writing; on disk when the block ends."""

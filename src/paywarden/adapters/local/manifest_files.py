@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from paywarden.adapters.local.durable import replace_durably, sync_names
-from paywarden.errors import DataError
+from paywarden.adapters.local.durable import create_durably, replace_durably, sync_names
+from paywarden.errors import DataError, StreamError
 from paywarden.features.manifest import BatchManifest
 from paywarden.features.state import BatchTag
 
@@ -41,10 +43,18 @@ class ManifestFiles:
             return None
 
     def write(self, manifest: BatchManifest) -> None:
-        """Store a manifest durably."""
+        """Store a manifest durably. Raises StreamError where the disk refuses it: its batch must not begin then."""
         path = self._path(manifest.tag)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_durably(path, manifest.to_json())
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_durably(path, manifest.to_json())
+
+    def create(self, manifest: BatchManifest) -> bool:
+        """Store a manifest durably unless its batch has one; whether it was stored. Of two at once one stores."""
+        path = self._path(manifest.tag)
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return create_durably(path, manifest.to_json())
 
     def of_epoch(self, stream_epoch: int) -> list[BatchManifest]:
         """All manifests of an epoch, by batch."""
@@ -77,3 +87,15 @@ class ManifestFiles:
 
     def _path(self, tag: BatchTag) -> Path:
         return self._directory(tag.stream_epoch) / f"{tag.batch:012d}.json"
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the disk refuses becomes an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise StreamError(
+            f"the batch manifest {path} cannot be written ({error.strerror or error}); free some space or correct its "
+            "rights, then start the stream again: the batch has not begun, nothing is lost"
+        ) from error

@@ -209,6 +209,15 @@ class MlflowRegistry:
         found = self.find(alias)
         return found.version, found.bundle_digest
 
+    def challenger(self) -> tuple[int, str] | None:
+        """Number and bundle digest of the challenger; None where no version has the alias."""
+        with translated(self._uri, f"looking up the challenger of {self._model!r}"):
+            version = self._aliased(CHALLENGER)
+        if version is None:
+            return None
+        found = self.find(version)
+        return found.version, found.bundle_digest
+
     def find_champion(self) -> RegisteredVersion | None:
         """The champion; None where there is none yet."""
         with translated(self._uri, f"looking up the champion of {self._model!r}"):

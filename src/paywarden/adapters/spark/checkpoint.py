@@ -20,8 +20,8 @@ def batch_ranges(checkpoint: Path, batch_id: int, starting: TopicOffsets) -> tup
 
     Raises EnvironmentNotReady where the log cannot be read.
     """
-    end = _logged(checkpoint, batch_id)
-    start = _logged(checkpoint, batch_id - 1) if batch_id > 0 else starting
+    end = logged(checkpoint, batch_id)
+    start = logged(checkpoint, batch_id - 1) if batch_id > 0 else starting
     return tuple(
         OffsetRange(topic, partition, start.get(topic, {}).get(partition, 0), offset)
         for topic, partitions in sorted(end.items())
@@ -35,7 +35,8 @@ def last_batch(checkpoint: Path) -> int | None:
     return max(planned, default=None)
 
 
-def _logged(checkpoint: Path, batch_id: int) -> TopicOffsets:
+def logged(checkpoint: Path, batch_id: int) -> TopicOffsets:
+    """Where a batch ends. Raises EnvironmentNotReady where its offsets cannot be read."""
     path = checkpoint / "offsets" / str(batch_id)
     try:
         sources = path.read_text().splitlines()[2:]

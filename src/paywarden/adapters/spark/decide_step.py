@@ -1,7 +1,8 @@
 """The last step of a micro-batch: vectors become decisions, and every row becomes records for Kafka.
 
 Every input row gives exactly one record that accounts for it (a decision, a dead letter, or an outcome: duplicate,
-label, repeated label); an alert is a second copy of its decision.
+label, repeated label); an alert is a second copy of its decision. A shadow's decision is one more record among the
+predictions, and never an alert.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from numpy.typing import NDArray
 
 from paywarden.adapters.spark.fold import engine_of
 from paywarden.adapters.spark.rows import DEAD, to_events, unpack
-from paywarden.adapters.spark.tally import ALERT, DEAD_LETTER, DECISION, DUPLICATE, LABEL, REPEATED_LABEL
+from paywarden.adapters.spark.tally import (
+    ALERT,
+    DEAD_LETTER,
+    DECISION,
+    DUPLICATE,
+    LABEL,
+    REPEATED_LABEL,
+    SHADOW,
+)
 from paywarden.clock import Clock
 from paywarden.events.dead_letter import dead_letter_headers
 from paywarden.events.decision import (
@@ -66,10 +75,21 @@ class OutputTopics:
 
 
 @dataclass(frozen=True)
+class Model:
+    """A model at work: as what it decides, under which version and policy, and what scores."""
+
+    source: str
+    version: str
+    policy_digest: str
+    scorer: Scorer
+
+
+@dataclass(frozen=True)
 class DecideStep:
     """Scores live rows and writes out all rows, as the last entity step gives them.
 
-    ``bundle_files`` gives the broadcast bundle in the worker. One booster thread a task: the tasks are the threads.
+    ``bundle_files`` gives the broadcast bundle in the worker, ``shadow_files`` that of the challenger which decides the
+    same rows without acting. One booster thread a task: the tasks are the threads.
     """
 
     catalogue: Catalogue
@@ -77,6 +97,7 @@ class DecideStep:
     manifest: BatchManifest
     topics: OutputTopics
     clock: Clock
+    shadow_files: Callable[[], Mapping[str, bytes]] | None = None
 
     def __call__(self, tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """Records with their outcome (:data:`OUTPUT`), and with latency from Kafka timestamp to decision."""
@@ -109,37 +130,61 @@ class DecideStep:
 
     def _decisions(self, rows: pa.Table) -> pa.Table:
         scorer = cached_scorer(self.bundle_files())
+        acting = Model("stream", str(self.manifest.bundle_version), str(self.manifest.policy_digest), scorer)
         engine, known = engine_of(self.catalogue), unpack(rows["features"], rows.num_rows)
         full = np.empty((rows.num_rows, engine.width), dtype=np.float32)
         full[:, : known.shape[1]] = known
         engine.request(to_events(rows, self.catalogue.inputs), full)
-        vectors = np.ascontiguousarray(full[:, self.catalogue.columns(scorer.bundle.feature_names)])
-        scores = scorer.score(vectors, rows["transaction_id"])
-        decided_at = self.clock()
-        table = self._decision_table(rows, scorer, vectors, scores, decided_at)
+        vectors, scores, decided_at = self._scored(rows, scorer, full)
+        values = self._encoded(rows, acting, vectors, scores, decided_at)
         decisions = _records(
             self.topics.predictions,
             rows["routing_key"].cast(pa.binary()),
-            pa.array(encode_decisions(table, EventSchema(self.catalogue.entities)), pa.binary()),
+            values,
             DECISION,
             latency=pa.array(decided_at - rows["timestamp"].to_numpy()),
             received_at=rows["received_at"],
         )
         alerts = decisions.filter(pa.array(scores.decision != APPROVE))
-        return pa.concat_tables([decisions, _records(self.topics.alerts, alerts["key"], alerts["value"], ALERT)])
+        alerted = _records(self.topics.alerts, alerts["key"], alerts["value"], ALERT)
+        return pa.concat_tables([decisions, alerted, self._shadow_decisions(rows, full)])
+
+    def _shadow_decisions(self, rows: pa.Table, full: NDArray[np.float32]) -> pa.Table:
+        """The challenger's decisions of the same rows; none where it fails, which the tally tells."""
+        if self.shadow_files is None:
+            return OUTPUT.empty_table()
+        try:
+            scorer = cached_scorer(self.shadow_files())
+            shadow = Model("shadow", str(self.manifest.shadow_version), scorer.bundle.policy.digest, scorer)
+            values = self._encoded(rows, shadow, *self._scored(rows, shadow.scorer, full))
+        except Exception:  # noqa: BLE001  # whatever it is: a shadow must not stop the model that acts
+            return OUTPUT.empty_table()
+        return _records(self.topics.predictions, rows["routing_key"].cast(pa.binary()), values, SHADOW)
+
+    def _scored(
+        self, rows: pa.Table, scorer: Scorer, full: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], Scores, int]:
+        """The model's own vectors out of all features, their scores, and the time."""
+        vectors = np.ascontiguousarray(full[:, self.catalogue.columns(scorer.bundle.feature_names)])
+        return vectors, scorer.score(vectors, rows["transaction_id"]), self.clock()
+
+    def _encoded(
+        self, rows: pa.Table, model: Model, vectors: NDArray[np.float32], scores: Scores, decided_at: int
+    ) -> pa.Array:
+        table = self._decision_table(rows, model, vectors, scores, decided_at)
+        return pa.array(encode_decisions(table, EventSchema(self.catalogue.entities)), pa.binary())
 
     def _decision_table(
-        self, rows: pa.Table, scorer: Scorer, vectors: NDArray[np.float32], scores: Scores, decided_at: int
+        self, rows: pa.Table, model: Model, vectors: NDArray[np.float32], scores: Scores, decided_at: int
     ) -> pa.Table:
         count, schema = rows.num_rows, EventSchema(self.catalogue.entities)
-        manifest = self.manifest
-        digests = (str(manifest.bundle_digest), str(manifest.policy_digest))
+        digests = model.scorer.bundle.digest, model.policy_digest
         columns = {
             **{name: rows[name] for name in (*_TRACED, "occurred_at", "received_at", "amount_base")},
             **{name: rows[name] for name in schema.entity_columns},
             **self._batch(count),
-            "decision_id": decision_ids(rows["transaction_id"].to_pylist(), "stream", *digests),
-            "source": _constant("stream", count),
+            "decision_id": decision_ids(rows["transaction_id"].to_pylist(), model.source, *digests),
+            "source": _constant(model.source, count),
             "arrived_at": rows["timestamp"],
             "decided_at": pa.array(np.full(count, decided_at, np.int64)),
             "raw_score": pa.array(scores.raw),
@@ -147,9 +192,9 @@ class DecideStep:
             "decision": pa.array(np.array(DECISIONS)[scores.decision]),
             "propensity": pa.array(scores.propensity, mask=scores.propensity == 1.0),
             "state_age_ms": pa.nulls(count, pa.int64()),
-            "reasons": _reasons(scorer, vectors, scores.decision != APPROVE),
+            "reasons": _reasons(model.scorer, vectors, scores.decision != APPROVE),
             **{name: pa.nulls(count, pa.list_(pa.string())) for name in ("rules", "shadow_rules")},
-            "bundle_version": _constant(str(manifest.bundle_version), count),
+            "bundle_version": _constant(model.version, count),
             "bundle_digest": _constant(digests[0], count),
             "policy_digest": _constant(digests[1], count),
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from paywarden.errors import EnvironmentNotReady
+
+_LOCAL = re.compile(r"local(\[(?P<cores>\d+|\*)\])?")
 
 
 def spark_session(
@@ -28,7 +31,7 @@ def spark_session(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     builder = (
         SparkSession.builder.appName(name)
-        .master(master)
+        .master(_retrying(master))
         .config("spark.jars", ",".join(map(str, jars)))
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.ui.enabled", "false")
@@ -47,6 +50,12 @@ def spark_session(
         raise EnvironmentNotReady(f"Spark did not start: {error}; is Java 17 or newer on PATH?") from error
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _retrying(master: str) -> str:
+    """A local master that tries a task four times, as clusters do; by itself one dead Python worker ends its batch."""
+    found = _LOCAL.fullmatch(master)
+    return f"local[{found['cores'] or 1},4]" if found else master
 
 
 def worker_python(master: str) -> str:

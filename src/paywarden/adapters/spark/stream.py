@@ -27,12 +27,12 @@ from pyspark.sql.streaming.query import StreamingQuery
 from paywarden.adapters.spark.checkpoint import TopicOffsets, batch_ranges
 from paywarden.adapters.spark.decide_step import OUTPUT_DDL, SINK_COLUMNS, DecideStep, OutputTopics
 from paywarden.adapters.spark.entity_step import EntityStep
-from paywarden.adapters.spark.kafka_failure import kafka_failure
 from paywarden.adapters.spark.parse_step import ParseStep
 from paywarden.adapters.spark.rows import INPUT_COLUMNS, PARCEL_DDL
 from paywarden.adapters.spark.tally import Counts, count_records, new_tally, outcome_of
+from paywarden.adapters.spark.task_errors import ended, translated
 from paywarden.clock import Clock
-from paywarden.errors import ContractMismatch, Fenced, PaywardenError, StaleWriter, StateStoreError, StreamError
+from paywarden.errors import PaywardenError, StreamError
 from paywarden.features.batch import Execute
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
@@ -102,7 +102,7 @@ class RunningStream:
         if self._finished:
             return
         if self.failed:
-            raise self._error or StreamError(f"the stream ended: {_told(str(self.query.exception()))}")
+            raise self._error or ended(str(self.query.exception()), self._commits.parent)
         self._finished = True
         self._idle.wait()
         self._await_commit()
@@ -170,27 +170,31 @@ class SparkStream:
         catalogue: Catalogue,
         open_store: OpenStore,
         lease: Lease,
+        shadow: Mapping[str, bytes] | None = None,
     ) -> BatchOutcome:
         """Decide one batch of Kafka's rows as the manifest says, in one action that ends with the write to Kafka.
 
         Features are those of the catalogue, folded into the state of ``open_store`` under its lease; ``files`` are the
-        bundle's. Raises what a task raised of our own errors, and StreamError for Spark's.
+        bundle's, ``shadow`` those of the challenger beside it. Raises what a task raised of our own errors, and
+        StreamError for Spark's.
         """
-        shared = self.session.sparkContext.broadcast(dict(files))
+        shared = [self.session.sparkContext.broadcast(dict(given)) for given in (files, shadow) if given is not None]
         tally = new_tally(self.session.sparkContext)
         parse = replace(self.parse, inputs=catalogue.inputs)
         steps = [EntityStep(catalogue, step, open_store, parse.shards, lease, manifest.tag) for step in catalogue.steps]
-        decide = DecideStep(catalogue, _Broadcast(shared), manifest, self.outputs, self.clock)
+        given = [_Broadcast(one) for one in shared]
+        decide = DecideStep(catalogue, given[0], manifest, self.outputs, self.clock, given[1] if shadow else None)
         try:
             self._decided(records, parse, steps, FoldAndDecide(steps[-1], decide, tally)).write.format("kafka").options(
                 **SINK_OPTIONS, **self.kafka_options, includeHeaders="true"
             ).save()
         except PySparkException as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         else:
             return outcome_of(tally.value)
         finally:
-            shared.unpersist()
+            for one in shared:
+                one.unpersist()
 
     def _decided(
         self, records: DataFrame, parse: ParseStep, steps: Sequence[EntityStep], last: FoldAndDecide
@@ -228,19 +232,3 @@ class _Broadcast:
 
     def __call__(self) -> Mapping[str, bytes]:
         return self.shared.value
-
-
-def _translated(error: PySparkException) -> PaywardenError:
-    """Our own error where a task raised one (its name is in the worker's traceback), else what Spark said."""
-    text = str(error)
-    for kind in (Fenced, StaleWriter, StateStoreError, ContractMismatch):
-        marker = f"paywarden.errors.{kind.__name__}: "
-        if marker in text:
-            return kind(text.split(marker, 1)[1].splitlines()[0])
-    return StreamError(f"Spark could not run the batch: {_told(text)}")
-
-
-def _told(text: str) -> str:
-    """What went wrong with Kafka, and the remedy; for anything else, Spark's own first line."""
-    failure = kafka_failure(text)
-    return f"{failure}. Nothing is lost: start the stream again then" if failure else text.splitlines()[0]

@@ -19,8 +19,10 @@ Counts = NDArray[np.int64]
 
 DECISION, ALERT, DEAD_LETTER = "decision", "alert", "dead_letter"
 DUPLICATE, LABEL, REPEATED_LABEL = "duplicate", "label", "repeated_label"
+SHADOW = "shadow"
+"""A decision of a challenger, beside the one that accounts for its row."""
 
-_OUTCOMES = (DECISION, ALERT, DUPLICATE, LABEL, REPEATED_LABEL, DEAD_LETTER)
+_OUTCOMES = (DECISION, ALERT, DUPLICATE, LABEL, REPEATED_LABEL, DEAD_LETTER, SHADOW)
 _BINS = 400
 _LOG_BASE = np.log(1.05)
 """Latencies fall into bins of 5 %, from 1 ms to some years."""
@@ -56,7 +58,7 @@ def count_records(records: pa.Table) -> Counts:
 
 def outcome_of(counts: Counts) -> BatchOutcome:
     """The tally in words."""
-    decisions, alerts, duplicates, labels, repeated_labels, dead_letters = counts[: len(_OUTCOMES)].tolist()
+    decisions, alerts, duplicates, labels, repeated_labels, dead_letters, shadows = counts[: len(_OUTCOMES)].tolist()
     latency = counts[len(_OUTCOMES) : _LATEST]
     return BatchOutcome(
         decisions=decisions,
@@ -68,6 +70,7 @@ def outcome_of(counts: Counts) -> BatchOutcome:
         latency_p50_ms=_quantile(latency, 0.5),
         latency_p99_ms=_quantile(latency, 0.99),
         latest_received_at=int(counts[_LATEST]) or None,
+        shadows=shadows,
     )
 
 

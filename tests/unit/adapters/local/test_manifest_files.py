@@ -1,9 +1,10 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from paywarden.adapters.local.manifest_files import ManifestFiles
-from paywarden.errors import DataError
+from paywarden.errors import DataError, StreamError
 from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.state import BatchTag
 
@@ -27,6 +28,22 @@ def test_a_state_build_has_no_model(files):
     build = BatchManifest(2, 0, (OffsetRange("transactions", 0, 0, 9),), "layout")
     files.write(build)
     assert files.read(BatchTag(2, 0)) == build
+
+
+def test_of_two_manifests_of_a_batch_the_first_is_created(files):
+    other = replace(manifest(1, 4), bundle_digest="other")
+    assert files.create(manifest(1, 4))
+    assert not files.create(other)
+    assert files.all() == [manifest(1, 4)]
+    files.write(other)
+    assert files.all() == [other]
+
+
+@pytest.mark.parametrize("store", [ManifestFiles.write, ManifestFiles.create])
+def test_a_disk_that_refuses_is_an_error_that_says_what_to_do(tmp_path, store):
+    (tmp_path / "file").write_text("no directory")
+    with pytest.raises(StreamError, match="then start the stream again"):
+        store(ManifestFiles(tmp_path / "file"), manifest(1, 4))
 
 
 @pytest.mark.parametrize("tag", [BatchTag(1, 5), BatchTag(2, 4)])

@@ -1,0 +1,95 @@
+"""Spark's checkpoint as files that can be mended: torn ones are found, a lost plan is written anew.
+
+Spark renames its files into place but does not sync them, so a machine that loses power may leave an empty last one.
+Formats are Spark's OffsetSeqLog and CommitLog, v1. A file that is written here has no checksum file beside it, which
+Hadoop's local file system reads as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from paywarden.adapters.spark.checkpoint import last_batch, logged
+from paywarden.errors import EnvironmentNotReady, StreamError
+from paywarden.features.manifest import OffsetRange
+
+_METADATA = '{"batchWatermarkMs":0,"batchTimestampMs":0,"conf":{}}'
+_COMMITTED = '{"nextBatchWatermarkMs":0}'
+
+
+@dataclass(frozen=True)
+class CheckpointFiles:
+    """The logs of offsets and commits under a checkpoint's directory. Batches have Spark's numbers, from 0 on."""
+
+    root: Path
+
+    def last_planned(self) -> int | None:
+        """The newest batch whose offsets were logged, readable or not; None in a fresh or lost checkpoint."""
+        return last_batch(self.root)
+
+    def torn_plan(self) -> int | None:
+        """The newest batch, where its offsets cannot be read."""
+        newest = self.last_planned()
+        if newest is None:
+            return None
+        try:
+            logged(self.root, newest)
+        except EnvironmentNotReady:
+            return newest
+        return None
+
+    def torn_commit(self) -> int | None:
+        """The batch committed last, where that note cannot be read."""
+        noted = [int(path.name) for path in (self.root / "commits").glob("*") if path.name.isdigit()]
+        if not noted:
+            return None
+        try:
+            json.loads((self.root / "commits" / str(max(noted))).read_text().splitlines()[1])
+        except (OSError, IndexError, ValueError):
+            return max(noted)
+        return None
+
+    def forget_commit(self, batch_id: int) -> None:
+        """Remove a commit, so that its batch is run again."""
+        self._remove("commits", batch_id)
+
+    def forget_plan(self, batch_id: int) -> None:
+        """Remove the offsets of a batch, so that it is planned anew."""
+        self._remove("offsets", batch_id)
+
+    def plan(self, batch_id: int, ranges: Sequence[OffsetRange]) -> None:
+        """Log the offsets of a batch, and in a checkpoint without any those of the batch before it, as committed."""
+        if batch_id > 0 and self.last_planned() is None:
+            self._write("offsets", batch_id - 1, _METADATA, _offsets(ranges, "start"))
+            self._write("commits", batch_id - 1, _COMMITTED)
+        self._write("offsets", batch_id, _METADATA, _offsets(ranges, "end"))
+
+    def _write(self, log: str, batch_id: int, *lines: str) -> None:
+        self._remove(log, batch_id)
+        path = self.root / log / str(batch_id)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{batch_id}.draft")
+            with draft.open("w") as file:
+                file.write("\n".join(("v1", *lines)))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError as error:
+            raise StreamError(f"the checkpoint at {self.root} cannot be mended: {error}") from error
+
+    def _remove(self, log: str, batch_id: int) -> None:
+        for name in (str(batch_id), f".{batch_id}.crc"):
+            (self.root / log / name).unlink(missing_ok=True)
+
+
+def _offsets(ranges: Sequence[OffsetRange], which: str) -> str:
+    """One line of the log: topic, partition, offset."""
+    found: dict[str, dict[str, int]] = {}
+    for span in sorted(ranges):
+        found.setdefault(span.topic, {})[str(span.partition)] = getattr(span, which)
+    return json.dumps(found, separators=(",", ":"))

@@ -1,0 +1,54 @@
+import pytest
+
+from paywarden.adapters.spark.checkpoint import batch_ranges
+from paywarden.adapters.spark.checkpoint_files import CheckpointFiles
+from paywarden.features.manifest import OffsetRange
+
+RANGES = (OffsetRange("labels", 0, 2, 3), OffsetRange("transactions", 0, 5, 9), OffsetRange("transactions", 1, 0, 4))
+
+
+@pytest.fixture
+def files(tmp_path):
+    return CheckpointFiles(tmp_path / "checkpoint")
+
+
+def test_a_fresh_one_has_nothing_and_nothing_is_torn(files):
+    assert (files.last_planned(), files.torn_plan(), files.torn_commit()) == (None, None, None)
+
+
+@pytest.mark.parametrize("batch_id", [0, 7])
+def test_a_plan_is_what_the_stream_reads(files, batch_id):
+    files.plan(batch_id, RANGES)
+    starting = {"labels": {0: 2}, "transactions": {0: 5, 1: 0}}
+    assert batch_ranges(files.root, batch_id, starting) == RANGES
+    assert (files.last_planned(), files.torn_plan(), files.torn_commit()) == (batch_id, None, None)
+    committed = sorted(path.name for path in (files.root / "commits").glob("*"))
+    assert committed == ([str(batch_id - 1)] if batch_id else [])
+
+
+@pytest.mark.parametrize("left", [b"", b"v1", b'v1\n{"batchWatermarkMs":0}', b'v1\n{}\n{"transac'])
+def test_torn_offsets_are_found_and_written_anew(files, left):
+    files.plan(3, RANGES)
+    (files.root / "offsets" / "3").write_bytes(left)
+    (files.root / "offsets" / ".3.crc").write_bytes(b"crc")
+    assert files.torn_plan() == 3
+    files.plan(3, RANGES)
+    assert files.torn_plan() is None
+    assert not (files.root / "offsets" / ".3.crc").exists()
+    assert [path.name for path in (files.root / "commits").glob("*")] == ["2"]
+
+
+def test_a_plan_can_be_forgotten(files):
+    files.plan(3, RANGES)
+    files.forget_plan(3)
+    assert files.last_planned() == 2
+
+
+@pytest.mark.parametrize("left", [b"", b"v1", b"v1\n{"])
+def test_a_torn_commit_is_found_and_forgotten(files, left):
+    files.plan(3, RANGES)
+    (files.root / "commits" / "2").write_bytes(left)
+    assert files.torn_commit() == 2
+    files.forget_commit(2)
+    assert files.torn_commit() is None
+    files.forget_commit(2)  # killed and begun again

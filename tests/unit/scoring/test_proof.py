@@ -1,0 +1,31 @@
+import dataclasses
+
+import pytest
+
+from paywarden.errors import BundleError
+from paywarden.scoring.calibration import PlattCalibrator
+from paywarden.scoring.policy import Policy
+from paywarden.scoring.proof import prove
+from paywarden.scoring.scorer import Scorer
+
+
+def test_a_model_that_scores_and_explains_is_proved(bundle):
+    prove(Scorer(bundle))
+    prove(Scorer(bundle.with_policy(Policy(0.5, 2.0, let_through_share=0.3))))
+
+
+def test_a_score_that_is_no_probability_is_refused(bundle):
+    broken = dataclasses.replace(bundle, calibrator=PlattCalibrator(slope=float("nan"), intercept=0.0))
+    with pytest.raises(BundleError, match="where probabilities are due"):
+        prove(Scorer(broken))
+
+
+def test_a_model_that_cannot_explain_is_refused(bundle, monkeypatch):
+    scorer = Scorer(bundle)
+
+    def fail(*_):
+        raise BundleError("no contributions")
+
+    monkeypatch.setattr(scorer, "explain", fail)
+    with pytest.raises(BundleError, match="no contributions"):
+        prove(scorer)
