@@ -46,6 +46,11 @@ class FaultyStream(StreamHarness):
             time.sleep(0.05)
         return self.log.read_text(errors="replace")
 
+    def refused(self) -> str:
+        """The log of a stream that is started and must end before it runs."""
+        self.process.start()
+        return self.ended()
+
     def driver(self) -> int:
         """The process id of the Python driver."""
         return next(pid for pid, command in self._processes() if command[1:3] == ["-m", "paywarden.cli.app"])
