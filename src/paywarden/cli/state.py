@@ -11,6 +11,7 @@ from rich.table import Table
 from paywarden import wiring
 from paywarden.cli.console import err, out, settings_of
 from paywarden.jobs.state_list import ListedState
+from paywarden.wiring.state_rebuild import rebuild_online_state
 
 app = typer.Typer(help="The online state: build it from the lake, look at it, drop an old one.", no_args_is_help=True)
 
@@ -44,6 +45,27 @@ def build(
     records = {record: len(states.keys) for record, states in built.replay.states.items()}
     out.print(
         f"stream epoch {built.manifest.stream_epoch}, layout {built.manifest.state_layout[:_SHORT]}: {records}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def rebuild(
+    takeover: Annotated[bool, typer.Option("--takeover", help="Take the lease from a stream that is dead.")] = False,
+) -> None:
+    """Make the state that was lost again, at the batch where the stream stands, by a replay of the lake.
+
+    For a Redis that was restarted without its data, or LMDB files that are damaged or gone. Stop the stream first. What
+    Kafka has and the lake has not is archived, every record becomes what it was, and the stream goes on as if nothing
+    had been lost. `paywarden state build` begins a new epoch instead, where the stream's checkpoint is gone too.
+
+    Example: [bold]paywarden state rebuild && paywarden stream run[/]
+    """
+    rebuilt = rebuild_online_state(settings_of(), takeover=takeover, say=_say)
+    out.print(
+        f"rebuilt: stream epoch {rebuilt.tag.stream_epoch}, batch {rebuilt.tag.batch}, layout "
+        f"{rebuilt.layout[:_SHORT]}: {dict(rebuilt.records)}",
         highlight=False,
         soft_wrap=True,
     )

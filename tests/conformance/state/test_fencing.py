@@ -49,6 +49,13 @@ def test_a_superseded_release_changes_nothing(store):
     assert newest(store) == [1, 1, 1]
 
 
+def test_a_store_that_lost_what_was_written_says_so_to_its_writer(store):
+    """A Redis that was restarted without its data under a running stream: its fence begins anew."""
+    store.acquire("another start", "layout")
+    with pytest.raises(Fenced, match=r"at fence 1, the lease of 'stream' at 7: it has lost.*paywarden state rebuild"):
+        store.begin_batch(Lease("stream", 7), BatchTag(1, 8))
+
+
 @pytest.mark.parametrize("how", ["takeover", "same owner", "release", "never given"])
 def test_a_superseded_lease_writes_nothing(store, how):
     lease = store.acquire("stream", "layout")

@@ -41,6 +41,11 @@ class ChildProcess:
         """Whether the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """The process id of its supervisor, whose child it is; None before the first start."""
+        return self._process.pid if self._process is not None else None
+
     def start(self) -> None:
         """Start the process; nothing happens when it is running already."""
         if self.running:

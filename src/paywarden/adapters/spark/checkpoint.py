@@ -35,6 +35,12 @@ def last_batch(checkpoint: Path) -> int | None:
     return max(planned, default=None)
 
 
+def last_commit(checkpoint: Path) -> int | None:
+    """The newest batch that the checkpoint says is done, None where none is."""
+    done = [int(path.name) for path in (checkpoint / "commits").glob("*") if path.name.isdigit()]
+    return max(done, default=None)
+
+
 def logged(checkpoint: Path, batch_id: int) -> TopicOffsets:
     """Where a batch ends. Raises EnvironmentNotReady where its offsets cannot be read."""
     path = checkpoint / "offsets" / str(batch_id)

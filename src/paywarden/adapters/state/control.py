@@ -72,6 +72,12 @@ class Control:
 
 def fenced(lease: Lease, fence: int, place: str) -> Fenced:
     """The error for a lease that was superseded, released or never given by this store."""
+    if fence < lease.fence:
+        return Fenced(
+            f"{place}: the store is at fence {fence}, the lease of {lease.owner!r} at {lease.fence}: it has lost what "
+            "was written, as a Redis does that is restarted without its data. Make the same state again from the lake "
+            "with `paywarden state rebuild`, then start the stream."
+        )
     return Fenced(
         f"{place}: the lease of {lease.owner!r} (fence {lease.fence}) no longer holds the store, which is at fence "
         f"{fence}. Stop this writer; the holder of the newer lease goes on."

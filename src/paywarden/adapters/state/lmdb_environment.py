@@ -39,6 +39,16 @@ _MAX_ATTEMPTS = 64
 _PAGE_BYTES = 4096
 
 
+_DAMAGE = (
+    lmdb.CorruptedError,
+    lmdb.InvalidError,
+    lmdb.PageNotFoundError,
+    lmdb.PanicError,
+    lmdb.VersionMismatchError,
+)
+"""What LMDB says of files that are not as it left them."""
+
+
 class LmdbEnvironment:
     """Transactions on one environment: use :func:`open_environment`, and :meth:`close` once for each opening.
 
@@ -177,7 +187,11 @@ class LmdbEnvironment:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> StateStoreError:
-        return StateStoreError(f"{self.path}: {error}. Check that the disk is local, writable and not full.")
+        if isinstance(error, _DAMAGE):
+            remedy = "The files are damaged: stop the stream and make the same state again, `paywarden state rebuild`."
+        else:
+            remedy = "Check that the disk is local, writable and not full."
+        return StateStoreError(f"{self.path}: {error}. {remedy}")
 
 
 _registry_lock = threading.RLock()
