@@ -15,10 +15,11 @@ RUN := $(UV) run --no-sync
 CACHE := $(or $(PAYWARDEN_CACHE_DIR),$(HOME)/.cache/paywarden)
 READY := .venv/.ready
 AIRFLOW_READY := .cache/airflow/.ready
+QUIX_READY := .cache/quix/.ready
 # Idle threads of XGBoost sleep instead of spinning: on a shared machine training is three times faster.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo setup jars airflow-env airflow-lock test test-faults lint types contracts check format bench clean stack-init stack stack-down stack-logs stack-reset stack-test
+.PHONY: help demo setup jars airflow-env airflow-lock test test-faults lint types contracts check format bench bench-stream quix-env soak clean stack-init stack stack-down stack-logs stack-reset stack-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,14 @@ bench: setup jars ## Measure speed, size, exactness (ARGS="--only peers" for som
 	@$(UV) sync --frozen --inexact --group bench --quiet
 	@$(RUN) python -m benchmarks.bench $(ARGS)
 
+bench-stream: setup jars quix-env ## Measure the stream beside its peers, and what its speed depends on (ARGS="--only latency" for some)
+	@$(RUN) python -m benchmarks.stream.run $(ARGS)
+
+quix-env: $(QUIX_READY) ## Install Quix Streams into .cache/quix, an environment of its own (benchmarks/stream/quix.lock)
+
+soak: setup jars ## Producer, stream and archive for MINUTES (30): memory must stay flat and nothing be lost
+	$(RUN) python -m benchmarks.soak $(or $(MINUTES),30)
+
 clean: ## Remove what tools leave behind; keeps .venv, downloads and data
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
@@ -104,6 +113,12 @@ $(READY): uv.lock pyproject.toml | $(UV)
 $(AIRFLOW_READY): deploy/airflow/requirements.lock | $(READY) $(UV)
 	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' .cache/airflow
 	@$(UV) pip sync --quiet --require-hashes --python .cache/airflow/bin/python deploy/airflow/requirements.lock
+	@touch $@
+
+# Quix Streams needs an older pydantic than Paywarden has.
+$(QUIX_READY): benchmarks/stream/quix.lock | $(READY) $(UV)
+	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' .cache/quix
+	@$(UV) pip sync --quiet --require-hashes --python .cache/quix/bin/python benchmarks/stream/quix.lock
 	@touch $@
 
 .cache/uv/bin/uv:

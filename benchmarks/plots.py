@@ -17,7 +17,7 @@ INK, FAINT, DOT = "#222222", "#9a9a9a", "#1f6fb2"
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """A figure of the report with its rounds and what was aimed at."""
 
     title: str
@@ -29,7 +29,11 @@ class _Row:
 
 def draw(report: Path, plot: Path) -> bool:
     """Write the plot (SVG or PNG by its name) of whatever ratios the report has; False where it has none."""
-    rows = _rows(json.loads(report.read_text()))
+    return draw_rows(_rows(json.loads(report.read_text())), plot)
+
+
+def draw_rows(rows: list[Row], plot: Path) -> bool:
+    """Write a plot of these rows; False where there are none."""
     if not rows:
         return False
     mpl.rcParams["svg.hashsalt"] = "paywarden"  # equal figures, equal files
@@ -42,7 +46,7 @@ def draw(report: Path, plot: Path) -> bool:
     return True
 
 
-def _rows(report: Mapping[str, Any]) -> list[_Row]:
+def _rows(report: Mapping[str, Any]) -> list[Row]:
     peers, replay, stream = (report.get(name, {}) for name in ("peers", "replay", "stream"))
     rows = [
         _row(f"{peer} ÷ replay, seconds", peers.get(f"{key}_to_paywarden"), peers.get("target_ratio"))
@@ -56,13 +60,13 @@ def _rows(report: Mapping[str, Any]) -> list[_Row]:
     return [row for row in rows if row is not None]
 
 
-def _row(title: str, spread: Mapping[str, Any] | None, target: float | None, unit: str = "×") -> _Row | None:
+def _row(title: str, spread: Mapping[str, Any] | None, target: float | None, unit: str = "×") -> Row | None:
     if spread is None or target is None:
         return None
-    return _Row(title, spread["rounds"], spread["median"], target, unit)
+    return Row(title, spread["rounds"], spread["median"], target, unit)
 
 
-def _draw_row(axes: Axes, row: _Row) -> None:
+def _draw_row(axes: Axes, row: Row) -> None:
     largest = max(*row.rounds, row.target)
     axes.axvline(row.target, color=FAINT, linestyle="--", linewidth=1)
     axes.plot([row.median] * 2, [-0.35, 0.35], color=DOT, linewidth=2.5)
