@@ -19,7 +19,7 @@ QUIX_READY := .cache/quix/.ready
 # Idle threads of XGBoost sleep instead of spinning: on a shared machine training is three times faster.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo setup jars airflow-env airflow-lock test test-faults lint types contracts check format bench bench-stream quix-env soak clean stack-init stack stack-down stack-logs stack-reset stack-test
+.PHONY: help demo setup jars airflow-env airflow-lock test test-faults lint types contracts check format bench bench-api bench-stream quix-env soak clean stack-init stack stack-down stack-logs stack-reset stack-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ quix-env: $(QUIX_READY) ## Install Quix Streams into .cache/quix, an environment
 
 soak: setup jars ## Producer, stream and archive for MINUTES (30): memory must stay flat and nothing be lost
 	$(RUN) python -m benchmarks.soak $(or $(MINUTES),30)
+
+bench-api: setup jars ## Measure the scoring API: times, saturation, workers (ARGS="--seconds 3" for less)
+	@$(RUN) python -m benchmarks.api.bench $(ARGS)
 
 clean: ## Remove what tools leave behind; keeps .venv, downloads and data
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The scoring API beside an authenticated endpoint of the same server that does nothing."""
