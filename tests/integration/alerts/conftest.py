@@ -26,7 +26,8 @@ def _programs():
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
-        pytest.fail("PostgreSQL is not installed; on Debian or Ubuntu: apt-get install postgresql")
+        missing = "PostgreSQL is not installed; on Debian or Ubuntu: apt-get install postgresql"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     return folders[-1]
 
 
