@@ -76,6 +76,9 @@ class World:
     def champion(self):
         return self.models[self.champion_version]
 
+    def challenger(self):
+        return None
+
     def exact(self, version, digest):
         assert self.models[version].bundle.digest == digest
         return self.models[version]
