@@ -108,6 +108,8 @@ class PaywardenOperator(BaseOperator):
         self.log.info("running %s", shlex.join(command))
         status, printed = self._run(command)
         document = last_json(printed)
+        if document is not None:
+            self.log.info("%s", json.dumps(document))
         if status == VERDICT and document is not None:
             if document.get("verdict") not in self.passes:
                 raise Stopped(shown, [str(reason) for reason in document.get("reasons", [])])
@@ -115,7 +117,6 @@ class PaywardenOperator(BaseOperator):
             raise AirflowFailException(f"`{shown}` is not a command of this Paywarden; its log says what is wrong.")
         elif status != 0 or document is None:
             raise AirflowException(f"`{shown}` ended with status {status}; its log is above.")
-        self.log.info("%s", json.dumps(document))
         return document
 
     def on_kill(self) -> None:

@@ -31,6 +31,12 @@ _MOST_SKEW_MS: Final = 5_000
 """Validation refuses payments from five minutes ahead; clocks that differ by seconds already reorder events."""
 
 
+def settings_agree(settings: Settings) -> str:
+    """What only shows where settings meet: a training must not be what finds it."""
+    wiring.gate_settings(settings)
+    return "valid"
+
+
 def _java(_settings: Settings) -> str:
     return str(require_java())
 

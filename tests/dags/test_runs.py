@@ -82,11 +82,13 @@ def test_data_that_must_not_be_trained_on_stop_the_night_with_their_reasons(run_
     assert set(told) == {"dag_id", "task_id", "run_id", "try_number", "state", "error", "reasons", "log_url"}
 
 
-def test_a_command_that_fails_fails_its_task_with_its_stderr_in_the_log(run_dag, webhook):
+def test_a_command_that_fails_fails_its_task_with_all_it_said_in_the_log(run_dag, webhook):
     url, posted = webhook
-    run = run_dag("train_challenger", None, {"archive": [1, {}]}, PAYWARDEN_ALERT_WEBHOOK=url)
+    answer = [1, {"said": "the broker is down"}]
+    run = run_dag("train_challenger", None, {"archive": answer}, PAYWARDEN_ALERT_WEBHOOK=url)
     assert states(run)["archive"] == "failed"
     assert "archive is under way; it was given []" in run["log"]
+    assert "the broker is down" in run["log"]
     assert "`paywarden archive` ended with status 1" in run["log"]
     assert [(told["task_id"], told["reasons"]) for told in posted] == [("archive", [])]
 

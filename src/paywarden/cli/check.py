@@ -36,13 +36,11 @@ def check(
     Examples: [bold]paywarden check[/], [bold]paywarden check --stack --json[/]
     """
     settings = settings_of()
-    tried: dict[str, Callable[[], str]] = {
-        name: partial(probe, settings)
-        for name, probe in {**probes.PROBES, **(probes.STACK_PROBES if stack else {})}.items()
-    }
+    asked = {"settings": probes.settings_agree, **probes.PROBES, **(probes.STACK_PROBES if stack else {})}
+    tried: dict[str, Callable[[], str]] = {name: partial(probe, settings) for name, probe in asked.items()}
     if stack:
         tried |= probes.docker_probes(compose)
-    results: list[Result] = [("settings", True, "valid"), *(_try(name, probe) for name, probe in tried.items())]
+    results: list[Result] = [_try(name, probe) for name, probe in tried.items()]
     well = all(passed for _, passed, _ in results)
     if json:
         print_json({"well": well, "checks": [{"name": name, "passed": ok, "said": said} for name, ok, said in results]})

@@ -299,3 +299,14 @@ def test_without_stack_only_the_first_probes_are_tried(run, monkeypatch, nobody)
     monkeypatch.setenv("PAYWARDEN_MLFLOW__TRACKING_URI", f"http://127.0.0.1:{nobody}")
     _, said = run("--json")
     assert [check["name"] for check in json.loads(said)["checks"]] == ["settings", *probes.PROBES]
+
+
+def test_settings_no_training_could_use_are_told_at_once(run, monkeypatch, nobody):
+    monkeypatch.setenv("PAYWARDEN_KAFKA__BOOTSTRAP_SERVERS", f"127.0.0.1:{nobody}")
+    monkeypatch.setenv("PAYWARDEN_MLFLOW__TRACKING_URI", f"http://127.0.0.1:{nobody}")
+    monkeypatch.setenv("PAYWARDEN_GATE__RESAMPLES", "300")
+    status, said = run("--json")
+    checks = {check["name"]: check for check in json.loads(said)["checks"]}
+    assert status == 1
+    assert not checks["settings"]["passed"]
+    assert "gate.resamples is 300" in checks["settings"]["said"]
