@@ -124,7 +124,7 @@ class World:
             mortal.step()
             job.close()
 
-    def _execute(self, mortal, manifest, files, catalogue, recipe, lease):
+    def _execute(self, mortal, manifest, files, catalogue, recipe, lease, _shadow=None):
         """The stream's own fold; a model is asked for the features that its state gives."""
         served = next(m for m in self.models.values() if m.bundle.to_files() == files)
         assert (served.engine.digest, served.engine.catalogue) == (manifest.state_layout, catalogue)
