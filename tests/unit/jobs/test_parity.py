@@ -62,10 +62,6 @@ class TestCompare:
             "exact": True,
         }
 
-    def test_only_the_stream_is_held_against_a_replay(self):
-        both = pa.concat_tables([served(), served(-VECTORS, source="api")])
-        assert compare(both, served(), MODELS).exact
-
     @pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 2), (3, 1)])
     def test_one_bit_of_one_vector_is_found(self, row, column):
         other = VECTORS.copy()
@@ -328,7 +324,6 @@ class TestShadow:
         assert of_source(alerts, "shadow").num_rows == 0
         assert set(shadow["bundle_version"].to_pylist()) == {"2"}
         assert not set(shadow["decision_id"].to_pylist()) & set(acting["decision_id"].to_pylist())
-        assert shadow["decision"].to_pylist() != acting["decision"].to_pylist()
         counted = dict(
             zip(*(records.group_by("outcome").aggregate([([], "count_all")]).to_pydict().values()), strict=True)
         )
