@@ -64,13 +64,19 @@ def add(
 
 @user.command("remove")
 def remove(name: Annotated[str, typer.Argument(help="Whose account.")], database: Database = None) -> None:
-    """Remove an account; whoever uses it is logged out."""
+    """Remove an account; whoever uses it is logged out.
+
+    Example: [bold]paywarden console user remove ann[/]
+    """
     console_accounts(settings_of(cases__database=database)).remove(name)
     out.print(f"{name} is removed", highlight=False)
 
 
 @user.command("list")
 def list_users(database: Database = None) -> None:
-    """Who may log in, and as what."""
+    """Who may log in, and as what.
+
+    Example: [bold]paywarden console user list[/]
+    """
     for known in console_accounts(settings_of(cases__database=database)).all():
         out.print(f"{known.name}\t{known.role}", highlight=False)
