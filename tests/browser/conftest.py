@@ -8,12 +8,11 @@ import threading
 import time
 
 import pytest
-import uvicorn
 from playwright.sync_api import sync_playwright
 from tests.browser.registry import register
+from tests.console_server import listening
 
 from paywarden.adapters.kafka.admin import ensure_topics
-from paywarden.service.console.app import console_app
 from paywarden.settings import Settings
 from paywarden.wiring.alerts import alert_work
 from paywarden.wiring.console import console_parts
@@ -91,12 +90,5 @@ def work(settings):
 @pytest.fixture(scope="module")
 def address(parts, work):
     """Where the console listens."""
-    server = uvicorn.Server(uvicorn.Config(console_app(parts), port=0, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with listening(parts) as address:
+        yield address

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from paywarden.errors import DataError
 from paywarden.events.json_columns import json_text, member, messages, object_member, raw_member
 from paywarden.events.schema import EventSchema
 from paywarden.events.strings import one_array
-from paywarden.events.vector_text import decode_vectors, encode_vectors
+from paywarden.events.vector_text import decode_vectors, encode_vector, encode_vectors
 from paywarden.events.wire import read_block
 
 DECISION_SOURCES = ("stream", "api", "fallback", "shadow")
@@ -112,7 +111,7 @@ def encode_decision(row: Mapping[str, Any], schema: EventSchema) -> bytes:
     message |= {name: row.get(name) or None for name, _ in _RULES}
     message |= {name: row.get(name) for name, _ in (*_VERSIONS, *_COORDINATES)}
     vector = row.get("vector")
-    message["vector"] = None if vector is None else base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode()
+    message["vector"] = None if vector is None else encode_vector(vector)
     return orjson.dumps({name: value for name, value in message.items() if value is not None})
 
 

@@ -26,9 +26,13 @@ def encode_vectors(vectors: pa.ListArray | pa.FixedSizeListArray) -> pa.StringAr
     if width:
         values = vectors.flatten().to_numpy(zero_copy_only=False).astype("<f4", copy=False)
         return _texts(np.ascontiguousarray(values).view(np.uint8).reshape(-1, 4 * width))
-    rows = (None if row is None else np.array(row, "<f4").tobytes() for row in vectors.to_pylist())
-    texts = [None if row is None else base64.b64encode(row).decode() for row in rows]
+    texts = [None if row is None else encode_vector(np.array(row, np.float32)) for row in vectors.to_pylist()]
     return pa.array(texts, pa.string())
+
+
+def encode_vector(vector: NDArray[np.float32]) -> str:
+    """The text of one vector, float32 ``[f]``."""
+    return base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode()
 
 
 def decode_vectors(texts: pa.StringArray) -> pa.ListArray:

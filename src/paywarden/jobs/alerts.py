@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -85,16 +85,12 @@ def _read(
             known |= reached
 
 
+Decoded = TypeVar("Decoded")
 _Rows = tuple[Sequence[Alert], pa.Table | None, Sequence[StreamMinute]]
 
 
 def _alerts_of(values: Sequence[bytes | None], schema: EventSchema) -> tuple[_Rows, int]:
-    found = [value for value in values if value is not None]
-    try:
-        rows = decoded_rows(found, schema)
-    except DataError:
-        found = [value for value in found if _is_decision(value, schema)]
-        rows = decoded_rows(found, schema)
+    found, rows = _readable(values, schema, decoded_rows)
     alerts = [_alert(row, value, schema) for row, value in zip(rows, found, strict=True) if row["source"] in RANK]
     return (alerts, None, ()), len(values) - len(found)
 
@@ -104,6 +100,18 @@ def decoded_rows(values: Sequence[bytes], schema: EventSchema) -> list[dict[str,
     decode_payments(values, schema)  # refuses what lacks a field that counts
     rows: list[dict[str, Any]] = decode_decisions(values, schema).drop_columns(["vector"]).to_pylist()
     return rows
+
+
+def _readable(
+    values: Sequence[bytes | None], schema: EventSchema, decode: Callable[[Sequence[bytes], EventSchema], Decoded]
+) -> tuple[list[bytes], Decoded]:
+    """The values that are decisions, and these decoded: all at once, and one by one only where that fails."""
+    found = [value for value in values if value is not None]
+    try:
+        return found, decode(found, schema)
+    except DataError:
+        found = [value for value in found if _is_decision(value, schema)]
+        return found, decode(found, schema)
 
 
 def _is_decision(value: bytes, schema: EventSchema) -> bool:
@@ -126,12 +134,7 @@ def _alert(row: Mapping[str, Any], value: bytes, schema: EventSchema) -> Alert:
 
 
 def _payments_of(values: Sequence[bytes | None], schema: EventSchema) -> tuple[_Rows, int]:
-    found = [value for value in values if value is not None]
-    try:
-        table = decode_payments(found, schema)
-    except DataError:
-        found = [value for value in found if _is_decision(value, schema)]
-        table = decode_payments(found, schema)
+    found, table = _readable(values, schema, decode_payments)
     table = table.filter(pc.is_in(table["source"], value_set=pa.array(list(RANK))))
     return ((), _acting_payments(table, schema), by_minute(table)), len(values) - len(found)
 

@@ -18,7 +18,7 @@ from paywarden.events.decision import decision_ids, encode_decision
 from paywarden.events.limits import Limits
 from paywarden.events.schema import EventSchema
 from paywarden.events.validation import Parsed, parse_transactions
-from paywarden.jobs.live_model import LiveModel, LiveModels
+from paywarden.jobs.live_model import LiveModels
 from paywarden.scoring.canonical import canonical_bytes, sha256_hex
 from paywarden.scoring.policy import APPROVE, DECISIONS
 from paywarden.scoring.rules.rule_book import RuleBook
@@ -114,51 +114,44 @@ class Answering:
         ruling = rule(book, rows, scores.decision, scores.score, full, catalogue.names)
         by_model = ruling.decision == scores.decision
         policy_digest = book.policy_digest(bundle.policy.digest)
-        ids = decision_ids(rows["transaction_id"].to_pylist(), "api", bundle.digest, policy_digest)
-        reasons = _reasons(live, vectors, ruling.decision)
-        decided_at = self._clock()
-        return [
-            self._answer(
-                row
-                | _ruled(ruling, i)
-                | {
-                    "decision_id": ids[i].as_py(),
-                    "source": "api",
-                    "decided_at": decided_at,
-                    "raw_score": float(scores.raw[i]),
-                    "score": float(scores.score[i]),
-                    "propensity": float(scores.propensity[i]) if by_model[i] and scores.propensity[i] < 1 else None,
-                    "state_age_ms": age_ms,
-                    "reasons": reasons.get(i, []),
-                    "bundle_version": live.served.version,
-                    "bundle_digest": bundle.digest,
-                    "policy_digest": policy_digest,
-                    "vector": vectors[i],
-                }
-            )
-            for i, row in enumerate(rows.to_pylist())
+        reasons = live.scorer.explain_alerts(vectors, ruling.decision != APPROVE)
+        facts: list[dict[str, Any]] = [
+            {
+                "raw_score": float(scores.raw[i]),
+                "score": float(scores.score[i]),
+                "propensity": float(scores.propensity[i]) if by_model[i] and scores.propensity[i] < 1 else None,
+                "state_age_ms": age_ms,
+                "reasons": reasons[i],
+                "bundle_version": live.served.version,
+                "bundle_digest": bundle.digest,
+                "vector": vectors[i],
+            }
+            for i in range(len(vectors))
         ]
+        return self._answers(rows, ruling, "api", bundle.digest, policy_digest, facts)
 
     def fall_back(self, rows: pa.Table, why: str) -> list[Answer]:
         """Answers by lists, rules that need no score, and amount; ``why`` is a code of :data:`FALLBACKS`."""
         book = self._rules()
         ruling = rule(book, rows, self._fallback.decide(rows["amount_base"].to_numpy()))
         policy_digest = book.policy_digest(self._fallback.digest)
-        ids = decision_ids(rows["transaction_id"].to_pylist(), "fallback", NO_BUNDLE, policy_digest)
         said = [{"code": f"FALLBACK_{why.upper()}", "text": FALLBACKS[why]}]
-        decided_at = self._clock()
+        return self._answers(rows, ruling, "fallback", NO_BUNDLE, policy_digest, [{"reasons": said}] * rows.num_rows)
+
+    def _answers(
+        self,
+        rows: pa.Table,
+        ruling: Ruling,
+        source: str,
+        bundle_digest: str,
+        policy_digest: str,
+        facts: Sequence[Mapping[str, Any]],
+    ) -> list[Answer]:
+        """The answers to all rows, with the facts of each that only its source knows."""
+        ids = decision_ids(rows["transaction_id"].to_pylist(), source, bundle_digest, policy_digest).to_pylist()
+        same = {"source": source, "policy_digest": policy_digest, "decided_at": self._clock()}
         return [
-            self._answer(
-                row
-                | _ruled(ruling, i)
-                | {
-                    "decision_id": ids[i].as_py(),
-                    "source": "fallback",
-                    "decided_at": decided_at,
-                    "reasons": said,
-                    "policy_digest": policy_digest,
-                }
-            )
+            self._answer({**row, **same, **_ruled(ruling, i), **facts[i], "decision_id": ids[i]})
             for i, row in enumerate(rows.to_pylist())
         ]
 
@@ -192,15 +185,3 @@ def _ruled(ruling: Ruling, row: int) -> dict[str, Any]:
     """The decision on a row, with what fired."""
     decision = DECISIONS[ruling.decision[row]]
     return {"decision": decision, "rules": ruling.fired[row], "shadow_rules": ruling.shadow[row]}
-
-
-def _reasons(live: LiveModel, vectors: np.ndarray, decision: np.ndarray) -> dict[int, list[dict[str, str]]]:
-    """The reasons of alerts, by row."""
-    rows = np.flatnonzero(decision != APPROVE)
-    if not len(rows):
-        return {}
-    explained = live.scorer.explain(vectors[rows])
-    return {
-        row: [{"code": reason.code, "text": reason.text} for reason in found]
-        for row, found in zip(rows.tolist(), explained, strict=True)
-    }

@@ -5,7 +5,7 @@ Both see the same replayed features and the same model's scores; only lists, rul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from paywarden.features.replay import replay
 from paywarden.jobs.topics import KAFKA_COLUMNS
 from paywarden.jobs.training_data import History, Replayer
 from paywarden.scoring.bundle import ModelBundle
-from paywarden.scoring.policy import APPROVE, DECLINE, REVIEW
+from paywarden.scoring.policy import APPROVE, DECISIONS, DECLINE, REVIEW
 from paywarden.scoring.rules.rule_book import RuleBook
 from paywarden.scoring.rules.ruling import Ruling, fields_of, rule
 from paywarden.scoring.scorer import Scorer
@@ -193,9 +193,8 @@ def _of_rules(
 
 def _changes(before: NDArray[np.int8], after: NDArray[np.int8]) -> dict[str, int]:
     """How many decisions went from which to which."""
-    words: Sequence[str] = ("approve", "review", "decline")
     return {
-        f"{words[a]} to {words[b]}": int(((before == a) & (after == b)).sum())
+        f"{DECISIONS[a]} to {DECISIONS[b]}": int(((before == a) & (after == b)).sum())
         for a in range(3)
         for b in range(3)
         if a != b and ((before == a) & (after == b)).any()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from paywarden.clock import Clock
 from paywarden.errors import DataError
 from paywarden.events.dead_letter import DeadLetter, read_dead_letters
-from paywarden.jobs.redrive_log import RedriveLog, Sender, Topics
+from paywarden.jobs.archive import Source
+from paywarden.jobs.redrive_log import RedriveLog, Sender
 
 _PARCEL = 500
 """Letters announced together. A crash costs reading back what arrived since, an interruption waits for so many."""
@@ -79,13 +80,13 @@ class Redriven:
     finished: bool
 
 
-def find_letters(source: Topics, topic: str, selection: Selection) -> Iterator[DeadLetter]:
+def find_letters(source: Source, topic: str, selection: Selection) -> Iterator[DeadLetter]:
     """The selected letters that the topic holds now, partition by partition in the order of their offsets."""
     for table in source.read(source.earliest_offsets([topic]), source.end_offsets([topic])):
         yield from (letter for letter in read_dead_letters(table) if letter in selection)
 
 
-def find_letter(source: Topics, topic: str, partition: int, offset: int) -> DeadLetter:
+def find_letter(source: Source, topic: str, partition: int, offset: int) -> DeadLetter:
     """The letter at this offset. Raises DataError where there is none, or no longer."""
     earliest, ends = source.earliest_offsets([topic]), source.end_offsets([topic])
     first, end = earliest[topic].get(partition, 0), ends[topic].get(partition, 0)
@@ -114,7 +115,7 @@ def group_letters(letters: Iterator[DeadLetter], log: RedriveLog) -> list[Group]
 
 
 def redrive(
-    source: Topics,
+    source: Source,
     sender: Sender,
     topic: str,
     log: RedriveLog,

@@ -8,27 +8,12 @@ the header of a letter did arrive.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-import pyarrow as pa
-
 from paywarden.events.dead_letter import REDRIVEN_HEADER, DeadLetter
-
-Offsets = dict[str, dict[int, int]]
-
-
-class Topics(Protocol):
-    """Kafka, read by offsets, with headers."""
-
-    def end_offsets(self, topics: list[str]) -> Offsets:
-        """Topic → partition → the offset after the last record."""
-
-    def earliest_offsets(self, topics: list[str]) -> Offsets:
-        """Topic → partition → the first offset still there."""
-
-    def read(self, start: Offsets, end: Offsets) -> Iterator[pa.Table]:
-        """Everything between the offsets, in tables of bounded size."""
+from paywarden.jobs.archive import Source
+from paywarden.jobs.epochs import TopicOffsets
 
 
 class Sender(Protocol):
@@ -51,7 +36,7 @@ class Sender(Protocol):
 class RedriveLog:
     """The log of one dead-letter topic in ``log_topic``. Reading it settles what a crash left open."""
 
-    def __init__(self, source: Topics, sender: Sender, dead_letters: str, log_topic: str) -> None:
+    def __init__(self, source: Source, sender: Sender, dead_letters: str, log_topic: str) -> None:
         self._source = source
         self._sender = sender
         self._log_topic = log_topic
@@ -103,7 +88,7 @@ class RedriveLog:
                     done.add(key.decode())
         return done, announced
 
-    def _arrived_since(self, since: Offsets) -> set[str]:
+    def _arrived_since(self, since: TopicOffsets) -> set[str]:
         """The places that records of these topics name in their headers, from these offsets on."""
         topics = list(since)
         earliest, ends = self._source.earliest_offsets(topics), self._source.end_offsets(topics)

@@ -67,6 +67,18 @@ class Scorer:
         contributions = self._booster.contributions(vectors)
         return self.bundle.reasons.explain_many(self.bundle.feature_names, contributions, vectors, top)
 
+    def explain_alerts(self, features: NDArray[np.float32], alerted: NDArray[np.bool_]) -> list[list[dict[str, str]]]:
+        """The reasons of each of the vectors [n, F] as decisions bear them (code, text); none where `alerted` is not.
+
+        The other rows are not explained, since that costs far more than scoring.
+        """
+        said: list[list[dict[str, str]]] = [[] for _ in features]
+        rows = np.flatnonzero(alerted)
+        if len(rows):
+            for row, found in zip(rows.tolist(), self.explain(features[rows]), strict=True):
+                said[row] = [{"code": reason.code, "text": reason.text} for reason in found]
+        return said
+
     def _encoded(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.bundle.encoder.apply(self.bundle.feature_names, self._checked(features))
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import httpx
 import pytest
-import uvicorn
+from tests.console_server import listening
 from tests.integration.alerts.decisions import SCHEMA
 
 from paywarden.adapters.alerts.intake import SqlCaseIntake
 from paywarden.events.alerts import Intake
 from paywarden.jobs.alerts import _alerts_of, _payments_of
-from paywarden.service.console.app import console_app
 from paywarden.settings import Settings
 from paywarden.wiring.console import console_parts
 
@@ -56,15 +52,8 @@ def take(parts):
 @pytest.fixture
 def address(parts):
     """Where the console listens."""
-    server = uvicorn.Server(uvicorn.Config(console_app(parts), port=0, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with listening(parts) as address:
+        yield address
 
 
 @pytest.fixture

@@ -31,14 +31,16 @@ def batch_ranges(checkpoint: Path, batch_id: int, starting: TopicOffsets) -> tup
 
 def last_batch(checkpoint: Path) -> int | None:
     """The newest batch that the checkpoint has planned, None in a fresh one."""
-    planned = [int(path.name) for path in (checkpoint / "offsets").glob("*") if path.name.isdigit()]
-    return max(planned, default=None)
+    return _newest(checkpoint / "offsets")
 
 
 def last_commit(checkpoint: Path) -> int | None:
     """The newest batch that the checkpoint says is done, None where none is."""
-    done = [int(path.name) for path in (checkpoint / "commits").glob("*") if path.name.isdigit()]
-    return max(done, default=None)
+    return _newest(checkpoint / "commits")
+
+
+def _newest(log: Path) -> int | None:
+    return max((int(path.name) for path in log.glob("*") if path.name.isdigit()), default=None)
 
 
 def logged(checkpoint: Path, batch_id: int) -> TopicOffsets:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paywarden.adapters.spark.checkpoint import last_batch, logged
+from paywarden.adapters.spark.checkpoint import last_batch, last_commit, logged
 from paywarden.errors import EnvironmentNotReady, StreamError
 from paywarden.features.manifest import OffsetRange
 
@@ -44,13 +44,13 @@ class CheckpointFiles:
 
     def torn_commit(self) -> int | None:
         """The batch committed last, where that note cannot be read."""
-        noted = [int(path.name) for path in (self.root / "commits").glob("*") if path.name.isdigit()]
-        if not noted:
+        newest = last_commit(self.root)
+        if newest is None:
             return None
         try:
-            json.loads((self.root / "commits" / str(max(noted))).read_text().splitlines()[1])
+            json.loads((self.root / "commits" / str(newest)).read_text().splitlines()[1])
         except (OSError, IndexError, ValueError):
-            return max(noted)
+            return newest
         return None
 
     def forget_commit(self, batch_id: int) -> None:

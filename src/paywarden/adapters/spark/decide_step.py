@@ -62,6 +62,7 @@ OUTPUT_DDL = "topic string, key binary, value binary, headers array<struct<key: 
 """The columns that Spark's Kafka sink takes."""
 
 OUTCOMES = {Verdict.DUPLICATE: DUPLICATE, Verdict.LABEL_APPLIED: LABEL, Verdict.LABEL_REPEATED: REPEATED_LABEL}
+_REASONS = pa.list_(pa.struct([("code", pa.string()), ("text", pa.string())]))
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ class DecideStep:
             "decision": pa.array(np.array(DECISIONS)[scores.decision]),
             "propensity": pa.array(scores.propensity, mask=scores.propensity == 1.0),
             "state_age_ms": pa.nulls(count, pa.int64()),
-            "reasons": _reasons(model.scorer, vectors, scores.decision != APPROVE),
+            "reasons": pa.array(model.scorer.explain_alerts(vectors, scores.decision != APPROVE), _REASONS),
             **{name: pa.nulls(count, pa.list_(pa.string())) for name in ("rules", "shadow_rules")},
             "bundle_version": _constant(model.version, count),
             "bundle_digest": _constant(digests[0], count),
@@ -210,16 +211,6 @@ class DecideStep:
 
 def _constant(text: str, count: int) -> pa.Array:
     return pa.repeat(pa.scalar(text, pa.string()), count)
-
-
-def _reasons(scorer: Scorer, vectors: NDArray[np.float32], alerted: NDArray[np.bool_]) -> pa.Array:
-    """Reasons of the alerts; the other rows have none, since explaining costs far more than scoring."""
-    reasons: list[list[dict[str, str]]] = [[] for _ in vectors]
-    rows = np.flatnonzero(alerted)
-    if len(rows):
-        for row, found in zip(rows.tolist(), scorer.explain(vectors[rows]), strict=True):
-            reasons[row] = [{"code": reason.code, "text": reason.text} for reason in found]
-    return pa.array(reasons, pa.list_(pa.struct([("code", pa.string()), ("text", pa.string())])))
 
 
 def _records(

@@ -48,9 +48,9 @@ class BatchJob(Protocol):
 
 SINK_OPTIONS = {"kafka.batch.size": "262144", "kafka.linger.ms": "20", "kafka.max.request.size": "33554432"}
 """Producer options of Spark's sink. Kafka's default of 16 KB holds a dozen decisions: with these a batch of 100,000
-took a tenth less time, and 20 ms are nothing beside a micro-batch. A
-dead letter is as large as what was refused: the client's own bound of 1 MB must not stand in the way of what the topic
-takes, so it is as large as the producer's buffer."""
+took a tenth less time, and 20 ms are nothing beside a micro-batch. A dead letter is as large as what was refused: the
+client's own bound of 1 MB must not stand in the way of what the topic takes, so it is as large as the producer's
+buffer."""
 _COMMIT_POLL_SECONDS = 0.05
 _COMMIT_POLLS = 200
 
@@ -178,12 +178,13 @@ class SparkStream:
         bundle's, ``shadow`` those of the challenger beside it. Raises what a task raised of our own errors, and
         StreamError for Spark's.
         """
-        shared = [self.session.sparkContext.broadcast(dict(given)) for given in (files, shadow) if given is not None]
+        shared = [
+            _Broadcast(self.session.sparkContext.broadcast(dict(one))) for one in (files, shadow) if one is not None
+        ]
         tally = new_tally(self.session.sparkContext)
         parse = replace(self.parse, inputs=catalogue.inputs)
         steps = [EntityStep(catalogue, step, open_store, parse.shards, lease, manifest.tag) for step in catalogue.steps]
-        given = [_Broadcast(one) for one in shared]
-        decide = DecideStep(catalogue, given[0], manifest, self.outputs, self.clock, given[1] if shadow else None)
+        decide = DecideStep(catalogue, shared[0], manifest, self.outputs, self.clock, *shared[1:])
         try:
             self._decided(records, parse, steps, FoldAndDecide(steps[-1], decide, tally)).write.format("kafka").options(
                 **SINK_OPTIONS, **self.kafka_options, includeHeaders="true"
@@ -194,7 +195,7 @@ class SparkStream:
             return outcome_of(tally.value)
         finally:
             for one in shared:
-                one.unpersist()
+                one.shared.unpersist()
 
     def _decided(
         self, records: DataFrame, parse: ParseStep, steps: Sequence[EntityStep], last: FoldAndDecide
