@@ -1,6 +1,6 @@
-import multiprocessing
-import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -58,16 +58,20 @@ def test_what_was_sent_leaves_the_outbox_in_order(answers):
     assert answers.pending() == 2
 
 
-def _die_after_keeping(path):
-    LmdbAnswers(path, HOUR).keep([answer("a", b"kept")], 0)
-    os.kill(os.getpid(), signal.SIGKILL)
+_DIE_AFTER_KEEPING = """
+import os, signal, sys
+from pathlib import Path
+from paywarden.adapters.state.lmdb_answers import LmdbAnswers
+from paywarden.events.kept_answer import Kept, NewAnswer, Record
+answer = NewAnswer("a", Kept("f" * 32, b"kept"), [Record("predictions", b"card", b"kept")])
+LmdbAnswers(Path(sys.argv[1]), 3_600_000).keep([answer], 0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_an_answer_and_its_records_outlive_their_process(tmp_path):
-    worker = multiprocessing.get_context("spawn").Process(target=_die_after_keeping, args=(tmp_path / "answers",))
-    worker.start()
-    worker.join()
-    assert worker.exitcode < 0
+    died = subprocess.run([sys.executable, "-c", _DIE_AFTER_KEEPING, str(tmp_path / "answers")], check=False)
+    assert died.returncode == -signal.SIGKILL
     answers = LmdbAnswers(tmp_path / "answers", HOUR)
     assert answers.find(["a"], 0)[0].said == b"kept"
     assert answers.pending() == 1
