@@ -481,6 +481,13 @@ class MaintenanceSection(_Section):
     run_days: float = Field(default=90.0, ge=1, description="MLflow runs without a version are kept so long")
 
 
+class MetricsSettings(_Section):
+    """Where commands that run for long show their figures to Prometheus; the scoring API has its own /metrics."""
+
+    host: str = Field(default="127.0.0.1", description="the address to listen on; 0.0.0.0: all of this machine's")
+    port: int | None = Field(default=None, ge=0, le=65_535, description="null: nothing listens; 0: any free one")
+
+
 class ApiSettings(_Section):
     """The synchronous scoring API (`paywarden serve`)."""
 
@@ -545,6 +552,7 @@ class Settings(BaseSettings):
     cases: CaseSettings = CaseSettings()
     console: ConsoleSettings = ConsoleSettings()
     api: ApiSettings = ApiSettings()
+    metrics: MetricsSettings = MetricsSettings()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"
     )

@@ -39,6 +39,12 @@ def test_importing_a_core_room_loads_no_vendor_and_no_booster(room):
     assert loaded & (VENDORS | BOOSTERS) == set()
 
 
+def test_the_command_line_leaves_prometheus_to_the_commands_that_need_it():
+    """prometheus_client reads how workers share figures when it is imported: `paywarden serve` must be first."""
+    asked = "import sys, paywarden.cli.app; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+
+
 def test_the_import_contracts_are_kept():
     linter = Path(sys.executable).with_name("lint-imports")
     result = subprocess.run([linter, "--no-logo", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)

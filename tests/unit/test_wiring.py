@@ -188,7 +188,10 @@ def test_lag_is_what_kafka_holds_beyond_a_manifest(monkeypatch):
         OffsetRange("transactions", 0, 0, 20),
         OffsetRange("transactions", 1, 7, 7),
     )
-    assert wiring.lag_of(load_settings())(BatchManifest(1, 1, ranges, "layout")) == 0 + 10 + 1
+    assert wiring.lag_of(load_settings())(BatchManifest(1, 1, ranges, "layout")) == {
+        "labels": 0,
+        "transactions": 10 + 1,
+    }
 
 
 class Source:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from paywarden.cli.console import err, out, print_json, settings_of
-from paywarden.cli.service import HeartbeatFile, heartbeat, stop_on_signals
+from paywarden.cli.service import HeartbeatFile, MetricsPort, heartbeat, stop_on_signals
+from paywarden.clock import system_clock
 from paywarden.errors import PaywardenError
 from paywarden.jobs.alerts import Taken
+from paywarden.settings import Settings
 from paywarden.wiring.alerts import AlertWork, alert_work
+
+if TYPE_CHECKING:
+    from paywarden.service.metrics.alerts import AlertMetrics
 
 app = typer.Typer(no_args_is_help=True, help="Alerts become cases for analysts, their verdicts become labels.")
 
+_LOOK_SECONDS = 15.0
+"""As often as Prometheus usually asks."""
 _FORGET_EVERY = 3600
 """Rounds between two looks for payments that are too old; each look reads one index."""
 
@@ -30,6 +39,7 @@ def run(
         str | None, typer.Option(help="sqlite:///file or postgresql://…; put a password into the environment.")
     ] = None,
     beat: HeartbeatFile = None,
+    metrics_port: MetricsPort = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one line of JSON.")] = False,
 ) -> None:
     """Take alerts from Kafka into the database of cases, post them, and send analysts' verdicts to the labels topic.
@@ -40,21 +50,53 @@ def run(
 
     Example: [bold]paywarden alerts run --database sqlite:///data/cases.sqlite[/]
     """
+    if once and metrics_port is not None:
+        raise typer.BadParameter("--metrics-port does not go with --once: it is over before anybody looks")
     stop = stop_on_signals()
-    work = alert_work(settings_of(cases__database=database))
+    settings = settings_of(cases__database=database, metrics__port=metrics_port)
+    work = alert_work(settings)
     try:
         if once:
             _tell(_round(work), as_json=as_json)
             return
-        _forever(work, stop, heartbeat(beat), every, as_json=as_json)
+        _forever(settings, work, stop, heartbeat(beat), every, as_json=as_json)
     finally:
         stop.set()
         work.close()
 
 
-def _forever(work: AlertWork, stop: threading.Event, alive: Callable[[], None], every: float, *, as_json: bool) -> None:
+def _forever(
+    settings: Settings,
+    work: AlertWork,
+    stop: threading.Event,
+    alive: Callable[[], None],
+    every: float,
+    *,
+    as_json: bool,
+) -> None:
+    # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
+    from paywarden.service.metrics.alerts import AlertMetrics  # noqa: PLC0415
+    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
+
+    registry = new_registry("alerts")
+    metrics = AlertMetrics(registry, system_clock)
+    with metrics_endpoint(settings.metrics, registry, lambda text: err.print(text, highlight=False)):
+        if settings.metrics.port is not None:
+            threading.Thread(target=_look, args=(work, metrics, stop), daemon=True).start()
+        _rounds(work, metrics, stop, alive, every, as_json=as_json)
+
+
+def _rounds(
+    work: AlertWork,
+    metrics: AlertMetrics,
+    stop: threading.Event,
+    alive: Callable[[], None],
+    every: float,
+    *,
+    as_json: bool,
+) -> None:
     held, rounds = True, 0
-    poster = threading.Thread(target=_post, args=(work, stop, every), daemon=True)
+    poster = threading.Thread(target=_post, args=(work, metrics, stop, every), daemon=True)
     if work.webhook is not None:
         poster.start()
     while not stop.is_set():
@@ -62,12 +104,17 @@ def _forever(work: AlertWork, stop: threading.Event, alive: Callable[[], None], 
             was_held, held = held, work.lease.hold()
             if was_held and not held:
                 err.print("another `paywarden alerts run` works on this database; standing by", highlight=False)
+            metrics.working.set(held)
             if held:
-                _tell(_round(work, posts=False), as_json=as_json)
+                began = time.monotonic()
+                done = _round(work, posts=False)
+                metrics.round(done[:2], time.monotonic() - began)
+                _tell(done, as_json=as_json)
                 if rounds % _FORGET_EVERY == 0:
                     work.forget()
                 rounds += 1
         except PaywardenError as error:
+            metrics.failures.inc()
             err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
         else:
             alive()
@@ -82,12 +129,19 @@ def _round(work: AlertWork, *, posts: bool = True) -> tuple[Taken, int, int]:
     return work.take(), sent, work.post() if posts else 0
 
 
-def _post(work: AlertWork, stop: threading.Event, every: float) -> None:
+def _look(work: AlertWork, metrics: AlertMetrics, stop: threading.Event) -> None:
+    """What waits, beside the work: it is seen to grow also where the work hangs."""
+    while not stop.wait(_LOOK_SECONDS):
+        with suppress(PaywardenError):  # the rounds say what is wrong
+            metrics.standing(*work.standing())
+
+
+def _post(work: AlertWork, metrics: AlertMetrics, stop: threading.Event, every: float) -> None:
     """A receiver that is slow holds up neither alerts nor verdicts."""
     while not stop.is_set():
         try:
             if work.lease.hold():
-                work.post()
+                metrics.posted.inc(work.post())
         except PaywardenError as error:
             err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
         stop.wait(every)

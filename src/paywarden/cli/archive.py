@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -13,10 +14,14 @@ from rich.progress import Progress, TaskID
 
 from paywarden import wiring
 from paywarden.cli.console import err, out, print_json, settings_of
-from paywarden.cli.service import HeartbeatFile, heartbeat, stop_on_signals
+from paywarden.cli.service import HeartbeatFile, MetricsPort, heartbeat, stop_on_signals
+from paywarden.clock import system_clock
 from paywarden.errors import PaywardenError
 from paywarden.jobs.archive import Archived, archive_beside_others
 from paywarden.settings import Settings
+
+if TYPE_CHECKING:
+    from paywarden.service.metrics.archiver import ArchiverMetrics
 
 
 def archive(
@@ -26,6 +31,7 @@ def archive(
         float | None, typer.Option(min=0.1, help="Go on for ever, and look every so many seconds for what is new.")
     ] = None,
     beat: HeartbeatFile = None,
+    metrics_port: MetricsPort = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was moved as one line of JSON.")] = False,
 ) -> None:
     """Move everything new from Kafka into the Delta lake, each offset exactly once.
@@ -36,20 +42,41 @@ def archive(
 
     Examples: [bold]paywarden archive --lake data/lake[/], [bold]paywarden archive --every 60[/]
     """
-    settings = settings_of(kafka__bootstrap_servers=bootstrap_servers, lake__path=lake)
+    settings = settings_of(kafka__bootstrap_servers=bootstrap_servers, lake__path=lake, metrics__port=metrics_port)
     if every is None:
+        if metrics_port is not None:
+            raise typer.BadParameter("--metrics-port goes with --every: a single run is over before anybody looks")
         with Progress(console=err, transient=True) as bars:
             _tell(_archive(settings, _bars(bars)), as_json=as_json)
         return
-    stop, alive = stop_on_signals(), heartbeat(beat)
+    _forever(settings, every, heartbeat(beat), as_json=as_json)
+
+
+def _forever(settings: Settings, every: float, alive: Callable[[], None], *, as_json: bool) -> None:
+    # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
+    from paywarden.service.metrics.archiver import ArchiverMetrics  # noqa: PLC0415
+    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
+
+    registry = new_registry("archiver")
+    with metrics_endpoint(settings.metrics, registry, lambda text: err.print(text, highlight=False)):
+        _rounds(settings, ArchiverMetrics(registry, system_clock), every, alive, as_json=as_json)
+
+
+def _rounds(
+    settings: Settings, metrics: ArchiverMetrics, every: float, alive: Callable[[], None], *, as_json: bool
+) -> None:
+    stop = stop_on_signals()
     while not stop.is_set():
+        began = time.monotonic()
         try:
-            moved = _archive(settings, _ending(stop))
+            moved = _archive(settings, _ending(stop, metrics.progress))
         except _Ended:
             break
         except PaywardenError as error:
+            metrics.failures.inc()
             err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
         else:
+            metrics.round(moved, time.monotonic() - began)
             alive()
             if any(moved.rows.values()):
                 _tell(moved, as_json=as_json)
@@ -81,8 +108,9 @@ def _bars(bars: Progress) -> _Progress:
     return progress
 
 
-def _ending(stop: threading.Event) -> _Progress:
-    def progress(_topic: str, _done: int, _total: int) -> None:
+def _ending(stop: threading.Event, told: _Progress) -> _Progress:
+    def progress(topic: str, done: int, total: int) -> None:
+        told(topic, done, total)
         if stop.is_set():
             raise _Ended
 

@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from paywarden import wiring
 from paywarden.cli import produce_forever
 from paywarden.cli.console import err, out, settings_of
-from paywarden.cli.service import HeartbeatFile
+from paywarden.cli.service import HeartbeatFile, MetricsPort
 from paywarden.clock import system_clock
 from paywarden.events.schema import EventSchema
 from paywarden.jobs import produce as job
@@ -44,6 +44,7 @@ def produce(
         Path | None, typer.Option(help="With --forever: the file that says where to go on after a restart.")
     ] = None,
     beat: HeartbeatFile = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Send transactions and labels to Kafka in the order of their arrival, each acknowledged by all replicas.
 
@@ -53,7 +54,7 @@ def produce(
     [bold]paywarden produce handbook_raw.parquet --mapping handbook[/],
     [bold]paywarden produce --days 90 --forever --rate 20 --position position.json[/]
     """
-    settings = settings_of(kafka__bootstrap_servers=bootstrap_servers)
+    settings = settings_of(kafka__bootstrap_servers=bootstrap_servers, metrics__port=metrics_port)
     origin: World | tuple[Path, str]
     if file is None:
         origin = World(seed, cards=cards, fraud_rate=fraud_rate, entities=settings.events.entities)
@@ -66,6 +67,8 @@ def produce(
             raise typer.BadParameter("--forever is for the simulated world, and needs --rate")
         produce_forever.run(settings, origin, days, rate, position, beat)
         return
+    if metrics_port is not None:
+        raise typer.BadParameter("--metrics-port goes with --forever")
     source = _Source(settings, origin, days)
     wiring.make_topics(settings)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} events"), TimeElapsedColumn())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paywarden import wiring
 from paywarden.cli.console import err
@@ -15,6 +17,9 @@ from paywarden.simulation.arrivals import arrivals
 from paywarden.simulation.tokens import MOST_DAYS
 from paywarden.simulation.world import World
 
+if TYPE_CHECKING:
+    from paywarden.service.metrics.producer import ProducerMetrics
+
 _TELL_EVERY_MS = 60_000
 
 
@@ -22,7 +27,25 @@ def run(
     settings: Settings, world: World, days: int, rate: float, position_file: Path | None, beat: Path | None
 ) -> None:
     """Send the first days at once and the later ones at a rate, until SIGTERM or Ctrl-C; a line a minute says so."""
-    stop, alive = stop_on_signals(), heartbeat(beat)
+    # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
+    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
+    from paywarden.service.metrics.producer import ProducerMetrics  # noqa: PLC0415
+
+    registry = new_registry("producer")
+    with metrics_endpoint(settings.metrics, registry, lambda text: err.print(text, highlight=False)):
+        _send(settings, world, days, rate, position_file, heartbeat(beat), ProducerMetrics(registry, system_clock))
+
+
+def _send(
+    settings: Settings,
+    world: World,
+    days: int,
+    rate: float,
+    position_file: Path | None,
+    alive: Callable[[], None],
+    metrics: ProducerMetrics,
+) -> None:
+    stop = stop_on_signals()
     position = _kept(position_file)
     topics = settings.kafka.topics
     wiring.make_topics(settings)
@@ -31,6 +54,7 @@ def run(
     def keep(reached: Position) -> None:
         if position_file is not None:
             wiring.write_durably(position_file, reached.to_json())
+        metrics.day.set(reached.day)
         alive()
 
     transactions = labels = 0
@@ -49,6 +73,7 @@ def run(
             stopped=stop.is_set,
             keep=keep,
         ):
+            metrics.sent(sent)
             transactions, labels = transactions + sent.transactions, labels + sent.labels
             if system_clock() - told_at >= _TELL_EVERY_MS:
                 told_at = system_clock()

@@ -14,6 +14,13 @@ HeartbeatFile = Annotated[
     Path | None, typer.Option("--heartbeat", help="A file that is touched while all goes well, for a healthcheck.")
 ]
 
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65_535, help="Show figures to Prometheus at this port of metrics.host; 0 takes any [default: off]."
+    ),
+]
+
 
 def stop_on_signals() -> threading.Event:
     """An event that SIGTERM and Ctrl-C set: the work under way is to be ended in an orderly way."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +12,10 @@ from rich.markup import escape
 
 from paywarden import wiring
 from paywarden.cli.console import err, settings_of
-from paywarden.cli.service import HeartbeatFile, heartbeat, stop_on_signals
+from paywarden.cli.service import HeartbeatFile, MetricsPort, heartbeat, stop_on_signals
+from paywarden.cli.stream_progress import StreamProgress
+from paywarden.clock import system_clock
 from paywarden.errors import PaywardenError
-from paywarden.features.manifest import BatchManifest, BatchOutcome
 from paywarden.settings import Settings
 
 app = typer.Typer(help="The Spark stream: transactions in, decisions out.", no_args_is_help=True)
@@ -40,6 +39,7 @@ def run(
         bool, typer.Option("--build-state", help="Build a new stream's state from the lake, where it is missing.")
     ] = False,
     beat: HeartbeatFile = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Run the stream until SIGTERM or Ctrl-C; the micro-batch under way is finished first.
 
@@ -54,14 +54,45 @@ def run(
         kafka__bootstrap_servers=bootstrap_servers,
         stream__directory=directory,
         stream__max_offsets_per_batch=max_offsets,
+        metrics__port=metrics_port,
     )
-    stop, alive = stop_on_signals(), heartbeat(beat)
-    if wait_for_champion and not _champion_came(settings, stop, alive):
-        return
-    if build_state:
-        wiring.build_missing_state(settings, _warn, _say)
-    progress = _Progress(wiring.lag_of(settings), wiring.stream_directory(settings) / "progress.jsonl")
-    with wiring.stream(settings, progress, warn=_warn, say=_say, takeover=takeover) as running:
+    # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
+    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
+    from paywarden.service.metrics.stream import StreamMetrics  # noqa: PLC0415
+
+    registry = new_registry("stream")
+    metrics = StreamMetrics(registry, system_clock)
+    with metrics_endpoint(settings.metrics, registry, _say):
+        stop, alive = stop_on_signals(), heartbeat(beat)
+        if wait_for_champion:
+            metrics.waiting.set(1)
+            if not _champion_came(settings, stop, alive):
+                return
+            metrics.waiting.set(0)
+        if build_state:
+            wiring.build_missing_state(settings, _warn, _say)
+        _run(settings, StreamProgress.of(settings, metrics), stop, alive, until_idle, takeover=takeover)
+
+
+def _run(
+    settings: Settings,
+    progress: StreamProgress,
+    stop: threading.Event,
+    alive: Callable[[], None],
+    until_idle: float | None,
+    *,
+    takeover: bool,
+) -> None:
+    def warn(text: str) -> None:
+        progress.metrics.warnings.inc()
+        _warn(text)
+
+    with (
+        wiring.stream(
+            settings, progress, warn=warn, say=_say, takeover=takeover, measure=progress.metrics.measure
+        ) as running,
+        progress.looking(),
+    ):
         err.print(READY)
         while not stop.is_set() and not running.failed:
             stop.wait(_POLL_SECONDS)
@@ -95,35 +126,3 @@ def _warn(text: str) -> None:
 
 def _say(text: str) -> None:
     err.print(escape(text), highlight=False, soft_wrap=True)
-
-
-class _Progress:
-    """A line a batch for people, and the same as JSON for programs."""
-
-    def __init__(self, lag_of: wiring.LagOf, path: Path) -> None:
-        self._lag_of = lag_of
-        self._path = path
-
-    def __call__(self, manifest: BatchManifest, outcome: BatchOutcome, seconds: float) -> None:
-        lag = self._lag(manifest)
-        entry = {"batch": manifest.batch, "rows": outcome.inputs, "seconds": seconds, "lag": lag, **asdict(outcome)}
-        with self._path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-        speed = f"{outcome.inputs / seconds:,.0f} rows/s" if seconds else ""
-        latency = ""
-        if outcome.latency_p50_ms is not None and outcome.latency_p99_ms is not None:
-            latency = f", p50 {outcome.latency_p50_ms / 1000:.2f} s, p99 {outcome.latency_p99_ms / 1000:.2f} s"
-        behind = "unknown" if lag is None else f"{lag:,}"
-        err.print(
-            f"batch {manifest.batch}: {outcome.inputs:,} rows in {seconds:.2f} s, {speed}{latency}, lag {behind}, "
-            f"{outcome.alerts:,} alerts, {outcome.dead_letters:,} dead letters, model {manifest.bundle_version}",
-            highlight=False,
-            soft_wrap=True,
-        )
-
-    def _lag(self, manifest: BatchManifest) -> int | None:
-        """How far behind the stream is; None where Kafka does not say, which must not fail a finished batch."""
-        try:
-            return self._lag_of(manifest)
-        except PaywardenError:
-            return None

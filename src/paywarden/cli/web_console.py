@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from paywarden.cli.console import err, out, settings_of
+from paywarden.cli.service import MetricsPort
 from paywarden.events.accounts import ROLES, Role
 from paywarden.wiring.console import console_accounts
 
@@ -24,6 +25,7 @@ def console(
     host: Annotated[str | None, typer.Option(help="The address to listen on [default: 127.0.0.1].")] = None,
     port: Annotated[int | None, typer.Option(help="The port [default: 8090].")] = None,
     database: Database = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """Serve the console: the queue of cases, models, monitoring, the stream's health.
 
@@ -36,11 +38,11 @@ def console(
     # The web framework is imported only by what serves: every other command starts sooner.
     from paywarden.service.console.server import serve_console  # noqa: PLC0415
 
-    settings = settings_of(console__host=host, console__port=port, cases__database=database)
+    settings = settings_of(console__host=host, console__port=port, cases__database=database, metrics__port=metrics_port)
     if not console_accounts(settings).all():
         err.print("nobody can log in yet: make an account with `paywarden console user add`", highlight=False)
     out.print(f"console: http://{settings.console.host}:{settings.console.port}/", highlight=False)
-    serve_console(settings)
+    serve_console(settings, lambda text: err.print(text, highlight=False))
 
 
 @user.command("add")

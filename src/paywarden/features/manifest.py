@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.events.stream_minutes import BUCKETS_MS
 from paywarden.features.state import BatchTag
 
 NO_BATCH = np.iinfo(np.int64).max
@@ -71,8 +72,9 @@ class BatchManifest:
 class BatchOutcome:
     """What a batch gave: rows by outcome.
 
-    ``shadows`` are decisions of a challenger, beside the others. Latency is from Kafka timestamp to decision,
-    milliseconds; ``latest_received_at`` is the newest arrival among the events decided.
+    ``shadows`` are decisions of a challenger, beside the others; ``declines`` are those of the alerts that decline.
+    Latency is from Kafka timestamp to decision, milliseconds: ``latencies`` counts decisions by ``BUCKETS_MS``, to 5 %.
+    ``latest_received_at`` is the newest arrival among the events decided.
     """
 
     decisions: int
@@ -85,6 +87,18 @@ class BatchOutcome:
     latency_p99_ms: float | None
     latest_received_at: int | None
     shadows: int = 0
+    declines: int = 0
+    latencies: tuple[int, ...] = (0,) * (len(BUCKETS_MS) + 1)
+    latency_total_ms: float = 0.0
+
+    @property
+    def by_decision(self) -> dict[str, int]:
+        """How many of the acting decisions were which."""
+        return {
+            "approve": self.decisions - self.alerts,
+            "review": self.alerts - self.declines,
+            "decline": self.declines,
+        }
 
     @property
     def inputs(self) -> int:

@@ -63,8 +63,8 @@ def archive(
 ) -> Archived:
     """Bring every topic of ``columns`` from where the lake stands to the present end of Kafka.
 
-    ``progress(topic, rows done, rows in all)`` is called after each commit. Run it again at any time: it goes on
-    where it was, also after a crash.
+    ``progress(topic, rows done, rows in all)`` is called when a topic begins and after each commit. Run it again at
+    any time: it goes on where it was, also after a crash.
     """
     topics = list(columns)
     ends, earliest = source.end_offsets(topics), source.earliest_offsets(topics)
@@ -75,6 +75,7 @@ def archive(
         start = {p: earliest[topic][p] if known[p] is None else int(known[p] or 0) for p in ends[topic]}
         total = sum(ends[topic][p] - start[p] for p in ends[topic])
         rows[topic] = rejected[topic] = 0
+        progress(topic, 0, total)
         for chunk in _chunks(source.read({topic: start}, {topic: ends[topic]}), rows_per_commit):
             stored = columns[topic](chunk)
             reached = _next_offsets(chunk)

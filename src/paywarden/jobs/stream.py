@@ -12,7 +12,7 @@ from paywarden.errors import BundleError, PaywardenError, RegistryError, StreamE
 from paywarden.features.batch import Execute
 from paywarden.features.engine import Engine
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
-from paywarden.features.state import BatchTag
+from paywarden.features.state import BatchTag, StoreStats
 from paywarden.jobs.catch_up import CatchUp
 from paywarden.jobs.epochs import Manifests, OpenState, starts_of
 from paywarden.jobs.serving import ServedModel
@@ -34,13 +34,18 @@ class Models(Protocol):
         """The very model that a manifest names."""
 
 
+Measure = Callable[[Callable[[], Sequence[StoreStats]]], None]
+"""Is offered a look at the state's size after each batch, and takes it or not."""
+
+
 class StreamJob:
     """Runs micro-batches: manifest first, then state, then the one action.
 
     Between two batches it looks for a new champion. One whose features need another layout is taken up as soon as its
     state is built and caught up with the stream; until then, and where its state is missing, the former model goes on.
     A challenger that can be scored on the same vectors is, as the batch's shadow: its decisions act on nothing.
-    ``publish`` sends a manifest on its way to the lake; ``report`` hears what a batch gave and its seconds.
+    ``publish`` sends a manifest on its way to the lake; ``report`` hears what a batch gave and its seconds,
+    ``measure`` may then look at the state's size.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class StreamJob:
         warn: Callable[[str], None],
         say: Callable[[str], None],
         clock: Clock,
+        measure: Measure = lambda _sizes: None,
         forget_every_batches: int = 500,
     ) -> None:
         self._path = path
@@ -70,6 +76,7 @@ class StreamJob:
         self._warn = warn
         self._say = say
         self._clock = clock
+        self._measure = measure
         self._forget_every_batches = forget_every_batches
         self._warned: str | None = None
         self._shadow_warned: str | None = None
@@ -90,6 +97,7 @@ class StreamJob:
                 f"{outcome.decisions:,} transactions of batch {manifest.batch}; the acting model is not concerned"
             )
         self._report(manifest, outcome, (self._clock() - began) / 1000)
+        self._measure(self._state.store.stats)
         if manifest.batch % self._forget_every_batches == 0 and outcome.latest_received_at is not None:
             self.forget(served.engine, outcome.latest_received_at)
 

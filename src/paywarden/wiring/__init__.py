@@ -68,7 +68,7 @@ from paywarden.jobs.serving import ServedModel, ServingModels, fit_engine, prove
 from paywarden.jobs.state_build import Built, build_state, cut, ranges_of
 from paywarden.jobs.state_list import ListedState, drop_state, list_states
 from paywarden.jobs.state_sweep import SweptState, sweep_states
-from paywarden.jobs.stream import StreamJob
+from paywarden.jobs.stream import Measure, StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream, owner_of
 from paywarden.jobs.topics import label_columns, raw_columns, transaction_columns
 from paywarden.jobs.training_data import History, Replayer, Versions, read_history
@@ -92,7 +92,7 @@ if TYPE_CHECKING:
 
 Servers = LocalServers
 Child = ChildProcess
-LagOf = Callable[[BatchManifest], int]
+LagOf = Callable[[BatchManifest], dict[str, int]]
 Report = Callable[[BatchManifest, BatchOutcome, float], None]
 
 
@@ -319,12 +319,15 @@ def stream_directory(settings: Settings) -> Path:
 
 
 def lag_of(settings: Settings) -> LagOf:
-    """A function that says how many input records Kafka holds beyond a manifest."""
+    """A function that says how many input records of each topic Kafka holds beyond a manifest."""
     connection = kafka(settings)
 
-    def lag(manifest: BatchManifest) -> int:
-        ends = end_offsets(connection, sorted({span.topic for span in manifest.ranges}))
-        return sum(ends[span.topic][span.partition] - span.end for span in manifest.ranges)
+    def lag(manifest: BatchManifest) -> dict[str, int]:
+        topics = sorted({span.topic for span in manifest.ranges})
+        ends, found = end_offsets(connection, topics), dict.fromkeys(topics, 0)
+        for span in manifest.ranges:
+            found[span.topic] += ends[span.topic][span.partition] - span.end
+        return found
 
     return lag
 
@@ -337,6 +340,7 @@ def stream(
     say: Callable[[str], None],
     *,
     takeover: bool = False,
+    measure: Measure = lambda _sizes: None,
 ) -> Iterator[RunningStream]:
     """A running stream; leaving the context stops Spark and gives the lease back."""
     # Spark is imported only by what runs it: every other command starts in half the time.
@@ -397,6 +401,7 @@ def stream(
             warn=warn,
             say=say,
             clock=system_clock,
+            measure=measure,
         )
         held.pop_all()
         held.callback(job.close)

@@ -42,6 +42,21 @@ def case_queue(database: CaseDatabase) -> SqlCaseQueue:
     return SqlCaseQueue(database)
 
 
+def records_waiting(settings: Settings, intake: SqlCaseIntake) -> dict[str, int]:
+    """Topic → how many of its records are not in the database of cases yet. Raises KafkaError, CaseStoreError."""
+    topics = settings.kafka.topics
+    names = [topics.alerts, *([topics.predictions] if settings.cases.timeline_days > 0 else [])]
+    source = wiring.kafka_source(settings)
+    ends, earliest = source.end_offsets(names), source.earliest_offsets(names)
+    found = {}
+    for topic in names:
+        known = intake.next_offsets(topic, list(ends[topic]))
+        found[topic] = sum(
+            end - (earliest[topic][p] if known[p] is None else int(known[p] or 0)) for p, end in ends[topic].items()
+        )
+    return found
+
+
 @dataclass(frozen=True)
 class AlertWork:
     """The pieces of work of `paywarden alerts run`. Only the holder of the lease does them; others stand by."""
@@ -69,6 +84,11 @@ class AlertWork:
         if self.webhook is None:
             return 0
         return post_alerts(SqlPostOutbox(self.database), self.webhook, system_clock)
+
+    def standing(self) -> tuple[dict[str, int], int, dict[str, tuple[int, int]]]:
+        """What waits: records by topic, labels to be sent, and cases with their expected loss by status."""
+        waiting = records_waiting(self.settings, self.intake)
+        return waiting, SqlLabelOutbox(self.database).unsent(), SqlCaseQueue(self.database).counts()
 
     def forget(self) -> int:
         """Payments older than timelines show, by the newest one's time; how many were dropped."""

@@ -20,10 +20,9 @@ from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.adapters.mlflow.versions import RegisteredVersion
 from paywarden.errors import KafkaError, RegistryError
 from paywarden.events.dead_letter import PREFIX, REASON_HEADER
-from paywarden.jobs.archive import Source
 from paywarden.jobs.verdict_record import VerdictRecord
 from paywarden.settings import Settings
-from paywarden.wiring.alerts import case_database, case_queue, case_review
+from paywarden.wiring.alerts import case_database, case_queue, case_review, records_waiting
 
 __all__ = ["ConsoleParts", "Session", "console_accounts", "console_parts"]
 
@@ -105,17 +104,12 @@ class Health:
         """Records and labels that wait, by what they wait for; None where Kafka does not answer."""
         topics = self.settings.kafka.topics
         names = {"alerts to take": topics.alerts, "payments to take": topics.predictions}
-        found: dict[str, int | None] = {"verdicts to send": SqlLabelOutbox(self.database).unsent()}
+        unsent = {"verdicts to send": SqlLabelOutbox(self.database).unsent()}
         try:
-            source: Source = wiring.kafka_source(self.settings)
-            ends, earliest = source.end_offsets(list(names.values())), source.earliest_offsets(list(names.values()))
+            waiting = records_waiting(self.settings, SqlCaseIntake(self.database))
         except KafkaError:
-            return {**found, **dict.fromkeys(names)}
-        intake = SqlCaseIntake(self.database)
-        for words, topic in names.items():
-            known = intake.next_offsets(topic, list(ends[topic]))
-            found[words] = sum(end - (known[p] or earliest[topic][p]) for p, end in ends[topic].items())
-        return found
+            return {**unsent, **dict.fromkeys(names)}
+        return {**unsent, **{words: waiting[topic] for words, topic in names.items() if topic in waiting}}
 
     def dead_letters(self) -> list[DeadLetter] | None:
         """The last refused records, the newest first; None where Kafka does not answer."""

@@ -9,6 +9,7 @@ import stat
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -90,6 +91,27 @@ def test_an_archiver_told_to_end_stops_after_the_commit_under_way(monkeypatch):
     monkeypatch.setattr(archive_command, "archive_beside_others", job)
     assert run("archive", "--every", "60").exit_code == 0
     assert commits == ["transactions"]
+
+
+def test_an_archivers_figures_can_be_read_while_it_works(monkeypatch):
+    read = []
+
+    def job(_source, _lake, _columns, *, progress):
+        progress("labels", 3, 10)
+        url = next(word for word in said[0].split() if word.startswith("http"))
+        read.append(httpx.get(url).text)
+        return last(MOVED)
+
+    said = []
+    monkeypatch.setattr(archive_command, "archive_beside_others", job)
+    monkeypatch.setattr(archive_command.err, "print", lambda text, **_how: said.append(text))
+    assert run("archive", "--every", "60", "--metrics-port", "0").exit_code == 0
+    assert 'paywarden_archiver_lag_records{topic="labels"} 7.0' in read[0]
+
+
+@pytest.mark.parametrize("words", [["archive"], ["produce"], ["alerts", "run", "--once"]])
+def test_what_is_over_at_once_shows_no_figures(words):
+    assert "--metrics-port" in CliRunner().invoke(app, [*words, "--metrics-port", "0"]).output
 
 
 def test_one_archive_is_one_line_of_json(monkeypatch):

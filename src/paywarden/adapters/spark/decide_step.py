@@ -21,6 +21,7 @@ from paywarden.adapters.spark.tally import (
     ALERT,
     DEAD_LETTER,
     DECISION,
+    DECLINED,
     DUPLICATE,
     LABEL,
     REPEATED_LABEL,
@@ -39,7 +40,7 @@ from paywarden.events.schema import EventSchema
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.events import Verdict
 from paywarden.features.manifest import BatchManifest
-from paywarden.scoring.policy import APPROVE, DECISIONS
+from paywarden.scoring.policy import APPROVE, DECISIONS, DECLINE
 from paywarden.scoring.scorer import Scorer, Scores, cached_scorer
 
 _TRACED = ("transaction_id", "topic", "partition", "offset")
@@ -146,8 +147,10 @@ class DecideStep:
             latency=pa.array(decided_at - rows["timestamp"].to_numpy()),
             received_at=rows["received_at"],
         )
-        alerts = decisions.filter(pa.array(scores.decision != APPROVE))
-        alerted = _records(self.topics.alerts, alerts["key"], alerts["value"], ALERT)
+        raised = scores.decision != APPROVE
+        alerts = decisions.filter(pa.array(raised))
+        kinds = pa.array(np.where(scores.decision[raised] == DECLINE, DECLINED, ALERT), pa.string())
+        alerted = _records(self.topics.alerts, alerts["key"], alerts["value"], kinds)
         return pa.concat_tables([decisions, alerted, self._shadow_decisions(rows, full)])
 
     def _shadow_decisions(self, rows: pa.Table, full: NDArray[np.float32]) -> pa.Table:

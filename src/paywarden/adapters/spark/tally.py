@@ -13,20 +13,27 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark import Accumulator, AccumulatorParam, SparkContext
 
+from paywarden.events.stream_minutes import BUCKETS_MS
 from paywarden.features.manifest import BatchOutcome
 
 Counts = NDArray[np.int64]
 
 DECISION, ALERT, DEAD_LETTER = "decision", "alert", "dead_letter"
+DECLINED = "declined_alert"
+"""An alert whose decision declines; the others ask for a review."""
 DUPLICATE, LABEL, REPEATED_LABEL = "duplicate", "label", "repeated_label"
 SHADOW = "shadow"
 """A decision of a challenger, beside the one that accounts for its row."""
 
-_OUTCOMES = (DECISION, ALERT, DUPLICATE, LABEL, REPEATED_LABEL, DEAD_LETTER, SHADOW)
+_OUTCOMES = (DECISION, ALERT, DUPLICATE, LABEL, REPEATED_LABEL, DEAD_LETTER, SHADOW, DECLINED)
 _BINS = 400
 _LOG_BASE = np.log(1.05)
 """Latencies fall into bins of 5 %, from 1 ms to some years."""
 _LATEST = len(_OUTCOMES) + _BINS
+_EDGES = np.expm1((np.arange(_BINS) + 1) * _LOG_BASE)
+"""The bins' upper edges, in ms."""
+_BUCKETS = np.searchsorted(BUCKETS_MS, _EDGES)
+"""The bucket that each bin falls into."""
 
 
 class _TallyParam(AccumulatorParam[Counts]):
@@ -58,11 +65,12 @@ def count_records(records: pa.Table) -> Counts:
 
 def outcome_of(counts: Counts) -> BatchOutcome:
     """The tally in words."""
-    decisions, alerts, duplicates, labels, repeated_labels, dead_letters, shadows = counts[: len(_OUTCOMES)].tolist()
+    counted = counts[: len(_OUTCOMES)].tolist()
+    decisions, alerts, duplicates, labels, repeated_labels, dead_letters, shadows, declines = counted
     latency = counts[len(_OUTCOMES) : _LATEST]
     return BatchOutcome(
         decisions=decisions,
-        alerts=alerts,
+        alerts=alerts + declines,
         duplicates=duplicates,
         labels=labels,
         repeated_labels=repeated_labels,
@@ -71,6 +79,9 @@ def outcome_of(counts: Counts) -> BatchOutcome:
         latency_p99_ms=_quantile(latency, 0.99),
         latest_received_at=int(counts[_LATEST]) or None,
         shadows=shadows,
+        declines=declines,
+        latencies=tuple(np.bincount(_BUCKETS, latency, len(BUCKETS_MS) + 1).astype(int).tolist()),
+        latency_total_ms=float(latency @ _EDGES),
     )
 
 
@@ -79,4 +90,4 @@ def _quantile(histogram: Counts, share: float) -> float | None:
     if not histogram.sum():
         return None
     place = int(np.searchsorted(np.cumsum(histogram), share * histogram.sum()))
-    return float(np.expm1((place + 1) * _LOG_BASE))
+    return float(_EDGES[place])

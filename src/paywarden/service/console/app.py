@@ -11,14 +11,17 @@ from paywarden.errors import DataError, PaywardenError
 from paywarden.service.console import case, login, models, monitoring, people, queue, stream
 from paywarden.service.console.guard import COOKIE, NotAllowed, NotLoggedIn, to_login, with_headers
 from paywarden.service.console.pages import STATIC, page
+from paywarden.service.metrics.console import ConsoleMetrics
 from paywarden.wiring.console import ConsoleParts
 
 
-def console_app(parts: ConsoleParts) -> FastAPI:
-    """The application over these parts."""
+def console_app(parts: ConsoleParts, metrics: ConsoleMetrics | None = None) -> FastAPI:
+    """The application over these parts; ``metrics`` count its requests."""
     app = FastAPI(title="Paywarden console", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.parts = parts
     app.middleware("http")(with_headers)
+    if metrics is not None:
+        app.middleware("http")(metrics.counted)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for room in (login, queue, case, models, monitoring, stream, people):
         app.include_router(room.router)
