@@ -24,7 +24,7 @@ RUN apt-get update \
 # Airflow's usual user id, so that files of volumes are owned alike in all containers.
 RUN groupadd --gid 50000 paywarden \
     && useradd --uid 50000 --gid 50000 --home-dir /var/lib/paywarden --shell /usr/sbin/nologin paywarden \
-    && for name in stream manifests snapshots producer monitoring spark; do \
+    && for name in stream manifests snapshots producer monitoring api spark; do \
         install -d -o paywarden -g paywarden "/var/lib/paywarden/$name"; done \
     && chown paywarden:paywarden /var/lib/paywarden
 COPY --from=packages /opt/paywarden /opt/paywarden

@@ -49,6 +49,18 @@ def test_services_gain_no_privileges(service):
         assert service["restart"] == "no"
 
 
+def test_no_service_that_goes_on_is_root(service):
+    """Images of ours and of Kafka name their own user; the others are told one."""
+    told = re.match(r"\$\{(PRODUCT|AIRFLOW|KAFKA)_IMAGE", service["image"]) or service.get("user")
+    assert told or service["restart"] == "no"
+
+
+def test_healthchecks_of_our_own_pages_start_no_python():
+    for name in ("serve", "alerts", "console"):
+        assert SERVICES[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+        assert "python" not in " ".join(SERVICES[name]["healthcheck"]["test"])
+
+
 def test_every_image_can_be_replaced_by_a_variable(service):
     assert re.match(r"\$\{[A-Z0-9_]+_IMAGE:-[a-z0-9./-]+:[A-Za-z0-9._-]+\}$", service["image"])
 
@@ -76,7 +88,7 @@ def test_compose_refuses_to_start_without_them_and_says_what_to_do(tmp_path):
 
 
 @pytest.mark.parametrize("overrides", [[], ["confluent-cloud.yaml"], ["external-s3.yaml"]], ids=str)
-@pytest.mark.parametrize("profile", ["", "full"])
+@pytest.mark.parametrize("profile", ["", "full", "observability"])
 def test_compose_finds_the_file_valid(tmp_path, profile, overrides):
     _require_compose()
     variables = tmp_path / "variables"

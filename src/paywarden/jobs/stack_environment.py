@@ -56,6 +56,7 @@ SECRETS: Final = (
     Secret("AIRFLOW_DATABASE_PASSWORD", _password, "Airflow's role in PostgreSQL"),
     Secret("MLFLOW_DATABASE_PASSWORD", _password, "MLflow's role in PostgreSQL"),
     Secret("TUNING_DATABASE_PASSWORD", _password, "Paywarden's role in PostgreSQL, for searches of hyperparameters"),
+    Secret("CASES_DATABASE_PASSWORD", _password, "Paywarden's role in PostgreSQL, for alerts and cases"),
     Secret("REDIS_PASSWORD", _password, "online state and Celery's queue"),
     Secret("S3_ACCESS_KEY", _access_key, "the object store's user"),
     Secret("S3_SECRET_KEY", _password, "the object store's password"),
@@ -64,6 +65,8 @@ SECRETS: Final = (
     Secret("AIRFLOW_SECRET_KEY", _password, "signs the cookies of Airflow's web page"),
     Secret("AIRFLOW_ADMIN_PASSWORD", _password, "of the user admin on Airflow's web page"),
     Secret("FLOWER_PASSWORD", _password, "of the user admin on Flower's web page"),
+    Secret("CONSOLE_ADMIN_PASSWORD", _password, "of the user admin in the console"),
+    Secret("GRAFANA_PASSWORD", _password, "of the user admin on Grafana's web page"),
 )
 
 
