@@ -23,6 +23,7 @@ from paywarden.jobs.mapped import DAY_MS, arrivals_between
 from paywarden.settings import load_settings
 from paywarden.simulation.arrivals import DayArrivals, arrivals
 from paywarden.simulation.world import World
+from paywarden.wiring.demo_console import USER, demo_console, make_demo_login
 
 _WORLD_LABEL_DELAY_DAYS = 10.0
 """By then nine in ten chargebacks of the simulated world have arrived."""
@@ -38,14 +39,15 @@ def demo(
     ),
     rate: Annotated[float | None, typer.Option(help="Live events a second; 0 for as fast as it goes.")] = None,
     days: Annotated[int, typer.Option(min=1, help="Days of live traffic (of the file: its last days).")] = 14,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave Kafka and MLflow up until Ctrl-C.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave Kafka, MLflow and a console up until Ctrl-C.")] = False,
 ) -> None:
     """Run the whole loop: history to Kafka to lake, train, register, stream live transactions, and keep account.
 
-    A real Kafka broker and MLflow start on free ports and stop at the end. With --data the last days of a file are
+    A real Kafka broker and MLflow start on free ports and stop at the end. Alerts become cases in a database of the
+    demo's own; with --keep the console shows them. With --data the last days of a file are
     replayed in place of the simulated world.
 
-    Examples: [bold]paywarden demo[/],
+    Examples: [bold]paywarden demo[/], [bold]paywarden demo --keep[/],
     [bold]paywarden demo --data handbook_raw.parquet --mapping handbook --days 21[/]
     """
     if (data is None) != (mapping is None):
@@ -70,8 +72,7 @@ def demo(
         report.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
         out.print(scorecard_table(figures))
         _where_next(platform, report, figures)
-        if keep:
-            _wait(platform)
+        _show_cases(platform, keep=keep)
     finally:
         err.print("stopping the servers")
         platform.stop()
@@ -130,10 +131,23 @@ def _where_next(platform: LocalPlatform, report: Path, figures: dict[str, Any]) 
     out.print("next: `paywarden features show`, `paywarden demo --keep`, docs/map.md", highlight=False)
 
 
-def _wait(platform: LocalPlatform) -> None:
-    out.print("Kafka and MLflow stay up until Ctrl-C. Any command finds them with:")
+def _show_cases(platform: LocalPlatform, *, keep: bool) -> None:
+    """Where the cases are to be seen; with ``keep`` they are, until Ctrl-C."""
+    database = platform.settings.cases.database.get_secret_value()
+    password = make_demo_login(platform.settings)
+    if keep:
+        with demo_console(platform.settings, platform.directory, platform.environment()) as url:
+            _wait(platform, f"console: {url}   log in as {USER} with {password}")
+        return
+    out.print(f"the cases: `paywarden console --database {database}`", highlight=False, soft_wrap=True)
+    out.print(f"log in as {USER} with {password}   (it is shown only now)", highlight=False, markup=False)
+
+
+def _wait(platform: LocalPlatform, console: str) -> None:
+    out.print("Kafka, MLflow and the console stay up until Ctrl-C. Any command finds them with:")
     for name, value in platform.environment().items():
         out.print(f"export {name}='{value}'", highlight=False, soft_wrap=True)
+    out.print(console, highlight=False, soft_wrap=True, markup=False)
     try:
         while True:
             time.sleep(1)

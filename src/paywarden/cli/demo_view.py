@@ -132,6 +132,7 @@ def _worth(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("caught by pattern", ", ".join(patterns)),
         ("false alerts", f"{served['false_alerts']:,}"),
         ("precision, recall", f"{served['precision']:.3f}, {served['recall']:.3f}"),
+        ("cases for analysts", f"{figures['cases']['cases']:,}, of {figures['cases']['alerts']:,} alerts"),
         ("value saved", f"{served['value_saved'] / 100:,.2f} of {served['value_of_fraud'] / 100:,.2f}"),
         ("AP, card precision@100", _ranking(served)),
         ("  of the replay", _ranking(figures["replay"])),

@@ -29,6 +29,7 @@ from paywarden.jobs.training_data import History
 from paywarden.scoring.scorer import Scorer
 from paywarden.scoring.wording import reason_book
 from paywarden.settings import Settings, load_settings
+from paywarden.wiring.demo_console import take_demo_alerts
 
 _STREAM_START_SECONDS = 180.0
 _POLL_SECONDS = 0.2
@@ -146,6 +147,10 @@ class LocalPlatform:
             self._stream.stop(grace_seconds=60.0)
             self._stream = None
 
+    def take_alerts(self) -> dict[str, int]:
+        """Alerts are cases in the demo's own database."""
+        return take_demo_alerts(self.settings)
+
     def served(self) -> Served:
         """Everything the stream sent, and its manifests."""
         topics, source = self.settings.kafka.topics, wiring.kafka_source(self.settings, headers=True)
@@ -198,6 +203,8 @@ class LocalPlatform:
             "mlflow": {"tracking_uri": servers.tracking_uri},
             "lake": {"path": str(self.directory / "lake")},
             "state": {"path": str(self.directory / "state")},
+            "cases": {"database": f"sqlite:///{self.directory / 'cases.sqlite'}"},
+            "console": {"monitor_report": str(self.directory / "monitor" / "report.json")},
             "stream": {
                 "directory": str(self.directory / "stream"),
                 "manifests": str(self.directory / "manifests"),

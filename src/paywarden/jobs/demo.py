@@ -77,6 +77,9 @@ class Platform(Protocol):
     def stop_stream(self) -> None:
         """The stream has ended gracefully."""
 
+    def take_alerts(self) -> dict[str, int]:
+        """Group the alerts into cases: how many alerts, how many cases, and their expected loss."""
+
     def served(self) -> Served:
         """Everything the stream sent."""
 
@@ -134,12 +137,15 @@ def run_demo(platform: Platform, source: DemoSource, settings: DemoSettings, vie
         disturbed = platform.disturb()
         platform.await_stream(live.transactions + live.labels + disturbed, settings.patience_seconds)
     platform.stop_stream()
+    view.step("grouping alerts into cases")
+    cases = platform.take_alerts()
     view.step("accounting for every event, and replaying them offline")
     platform.archive()
     return {
         "source": source.name,
         "history": {"transactions": produced.transactions, "labels": produced.labels},
         "live": {"transactions": live.transactions, "labels": live.labels, "malformed_and_repeated": disturbed},
+        "cases": cases,
         **_figures(platform, source, trained),
     }
 

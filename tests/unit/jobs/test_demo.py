@@ -80,13 +80,13 @@ def test_the_stream_is_awaited_for_all_that_was_sent_and_stops_before_the_accoun
     names = [asked[0] for asked in platform.asked]
     assert names == [
         *("start", "produce", "archive", "train", "build_state", "start_stream", "produce", "disturb"),
-        *("await_stream", "stop_stream", "archive", "served"),
+        *("await_stream", "stop_stream", "take_alerts", "archive", "served"),
     ]
     assert platform.asked[1][1:3] == (["history"], None)  # history as fast as it goes
     assert platform.asked[6][1:3] == (["live"], 50.0)
     assert ("await_stream", 7 + 2 + 3, 9.0) in platform.asked
     assert ("train", 7.0, 30) in platform.asked
-    assert len(view.steps) == 8
+    assert len(view.steps) == 9
 
 
 def events(days):
