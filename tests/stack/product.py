@@ -12,6 +12,7 @@ from pyarrow.fs import FileSelector, S3FileSystem
 from paywarden import wiring
 from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.cli.local_platform import dead_letter_origins
+from paywarden.events.cases import ANALYST
 from paywarden.events.decision import decode_decisions, decode_outcomes
 from paywarden.features.manifest import BatchManifest
 from paywarden.jobs.account import Account, account
@@ -67,6 +68,16 @@ class Product:
         """The model versions on the predictions, in their order, from the n-th on."""
         values = wiring.kafka_source(self.settings).read_all(self.settings.kafka.topics.predictions)["value"]
         return [json.loads(value)["bundle_version"] for value in values.to_pylist()[since:]]
+
+    def decided(self) -> set[str]:
+        """The ids of all decisions on the predictions."""
+        values = wiring.kafka_source(self.settings).read_all(self.settings.kafka.topics.predictions)["value"]
+        return {json.loads(value)["decision_id"] for value in values.to_pylist()}
+
+    def analysts_labels(self) -> int:
+        """How many labels came from an analyst."""
+        values = wiring.kafka_source(self.settings).read_all(self.settings.kafka.topics.labels)["value"]
+        return sum(json.loads(value).get("source") == ANALYST for value in values.to_pylist())
 
     def account(self) -> Account:
         """What became of every input offset that the stream planned."""

@@ -39,7 +39,7 @@ WORLD = {
     "PRODUCER_RATE": "5",
     "ARCHIVE_SECONDS": "5",
 }
-PORTS = ("KAFKA", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "STREAM_UI", "SPARK", "FLOWER")
+PORTS = ("KAFKA", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "STREAM_UI", "SPARK", "FLOWER", "API", "CONSOLE")
 
 
 class StackError(Exception):

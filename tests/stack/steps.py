@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from airflow_api import Airflow
+from people import Analyst, Caller, scrape
 from product import Product, wait_until
 from starting import watch_starts
 
@@ -15,6 +16,15 @@ DAG = "train_challenger"
 HISTORY_DAYS, LATER_DAYS, LATEST_DAYS = 60, 68, 76
 INTO_TRAINING_SECONDS = 8
 STILL_SECONDS = 10
+SHOWN = {
+    "stream": "paywarden_stream_model_info",
+    "archiver": "paywarden_archiver_rows_total",
+    "alerts": "paywarden_alerts_taken_total",
+    "console": "paywarden_console_requests_total",
+    "api": "paywarden_api_decisions_total",
+    "producer": "paywarden_producer_events_total",
+}
+"""A figure of each part, by the name that Prometheus has for the part."""
 
 
 class Steps:
@@ -44,6 +54,9 @@ class Steps:
             ("train through Airflow, every task on a Celery worker", self.train_first),
             ("the version is in MLflow, its files are objects in the bucket, it is champion", self.find_version),
             ("the stream takes it up, and predictions carry it", self.serve),
+            ("the API decides by the same model, and its decision acts", self.decide),
+            ("alerts are cases in the console; a verdict comes back as a label", self.judge_case),
+            ("every part shows Prometheus its figures", self.scrape),
             ("train again on later data; the gate's verdict is recorded", self.train_again),
             (
                 "kill the worker in the middle of a training; the retry leaves no half-registered model",
@@ -135,6 +148,40 @@ class Steps:
         )
         self.say(f"{len(self.product.versions_served()):,} predictions after {seconds:.0f} s")
 
+    def decide(self) -> None:
+        """A payment in time, by the champion; its decision is on the topic. A cold API may answer by its fallback."""
+        caller, answers = Caller(self.stack), []
+        seconds = wait_until("the API to have the champion", 240, caller.is_ready)
+
+        def scored() -> bool:
+            answers.append(caller.decide(payment()))
+            return answers[-1]["source"] == "api"
+
+        wait_until("an answer in time, with a score", 120, scored)
+        answer, version = answers[-1], str(self.product.registry.find_champion().version)
+        expect(answer["model_version"] == version, f"by version {answer['model_version']}, the champion is {version}")
+        wait_until("its decision on the topic", 60, lambda: answer["decision_id"] in self.product.decided())
+        self.say(f"{answer['decision']} with a score of {answer['score']}, ready after {seconds:.0f} s")
+
+    def judge_case(self) -> None:
+        """From the stream's alerts to a label of an analyst."""
+        analyst = Analyst(self.stack)
+        wait_until("an open case", 300, lambda: bool(analyst.cases()))
+        case = analyst.cases()[0]
+        labels = self.product.sent(self.product.settings.kafka.topics.labels)
+        page = analyst.judge(case, "fraud")
+        expect("card_0" not in page, "the page of a case holds a whole token")
+        expect(case not in analyst.cases(), f"case {case} is still open")
+        wait_until("the label of an analyst", 60, lambda: self.product.analysts_labels() > 0)
+        self.say(f"case {case} is judged, its label among {labels:,} others")
+
+    def scrape(self) -> None:
+        """What Prometheus would read, at the addresses that it is told."""
+        figures = scrape(self.stack)
+        for job, name in SHOWN.items():
+            expect(f"\n{name}" in figures[job], f"{job} does not show {name}:\n{figures[job][:2000]}")
+        self.say(", ".join(f"{job}: {text.count(chr(10)):,} lines" for job, text in figures.items()))
+
     def add_days(self, until: int) -> None:
         """More history, sent at once."""
         self.stack.set(PRODUCER_HISTORY_DAYS=str(until))
@@ -222,6 +269,17 @@ class Steps:
         found = self.product.account()
         expect(found.complete, f"the account does not balance: {found.to_dict()}")
         self.say(f"{found.inputs:,} inputs, {found.decisions:,} decisions, {found.labels:,} labels, none astray")
+
+
+def payment() -> dict[str, object]:
+    """A payment of this moment that nobody has sent before."""
+    return {
+        "transaction_id": f"stack-{time.time_ns()}",
+        "occurred_at": time.time_ns() // 10**6,
+        "amount": 1250,
+        "currency": "EUR",
+        "entities": {"card": "card-of-the-stack-test", "merchant": "m-1"},
+    }
 
 
 def expect(holds: bool, otherwise: str) -> None:
