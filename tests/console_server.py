@@ -12,9 +12,9 @@ from paywarden.service.console.app import console_app
 
 
 @contextmanager
-def listening(parts):
+def listening(parts, log=None):
     """The address of a console made of these parts."""
-    server = uvicorn.Server(uvicorn.Config(console_app(parts), port=0, log_level="warning", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(console_app(parts, log=log), port=0, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

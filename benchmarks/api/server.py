@@ -14,7 +14,7 @@ from paywarden import wiring
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.service.api.access import KeyRing
 from paywarden.service.api.app import scoring_app
-from paywarden.service.api.audit import audit_log
+from paywarden.service.audit import audit_log
 from paywarden.settings import Settings
 from paywarden.wiring import scoring_api
 

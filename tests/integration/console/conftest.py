@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import httpx
 import pytest
 from tests.console_server import listening
@@ -10,6 +12,7 @@ from tests.integration.alerts.decisions import SCHEMA
 from paywarden.adapters.alerts.intake import SqlCaseIntake
 from paywarden.events.alerts import Intake
 from paywarden.jobs.alerts import _alerts_of, _payments_of
+from paywarden.service.audit import audit_log
 from paywarden.settings import Settings
 from paywarden.wiring.console import console_parts
 
@@ -50,9 +53,15 @@ def take(parts):
 
 
 @pytest.fixture
-def address(parts):
+def log():
+    """What the audit log was told."""
+    return io.StringIO()
+
+
+@pytest.fixture
+def address(parts, log):
     """Where the console listens."""
-    with listening(parts) as address:
+    with listening(parts, audit_log(log)) as address:
         yield address
 
 

@@ -43,6 +43,21 @@ def test_no_page_holds_a_whole_token_or_anything_inline(log_in, take, path):
     assert answer.headers["cache-control"] == "no-store"
 
 
+def test_the_audit_log_says_who_decided_what_and_holds_no_token(log_in, take, log):
+    take(message("t1"))
+    client = log_in("lead")
+    verdict(client)
+    client.post("/cases/1/reopen", data={"csrf": csrf(client.get("/cases/1").text)})
+    client.post("/login", data={"name": "lead", "password": "wrong"})
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["login", "verdict", "reopened", "login refused"]
+    judged = lines[1]
+    assert (judged["user"], judged["case"], judged["verdict"], judged["labels"]) == ("lead", 1, "fraud", 1)
+    assert len(judged["decision_ids"]) == 1
+    assert "card0000AAAA" not in log.getvalue()
+    assert PASSWORD not in log.getvalue()
+
+
 def test_a_wrong_password_is_refused_and_many_lock_the_account(browser, parts):
     for _ in range(5):
         assert browser.post("/login", data={"name": "analyst", "password": "wrong"}).status_code == 401

@@ -32,7 +32,7 @@ from paywarden.scoring.calibration import PlattCalibrator
 from paywarden.scoring.policy import Policy
 from paywarden.scoring.scorer import Scorer
 from paywarden.service.api.app import scoring_app
-from paywarden.service.api.audit import audit_log
+from paywarden.service.audit import audit_log
 from paywarden.settings import load_settings
 from paywarden.wiring import scoring_api
 

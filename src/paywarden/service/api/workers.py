@@ -46,7 +46,7 @@ def run_worker(settings: Settings, listening: socket.socket, shared_metrics: str
     import uvicorn  # noqa: PLC0415  # starts slowly, and every command imports this file
 
     from paywarden.service.api.app import scoring_app  # noqa: PLC0415
-    from paywarden.service.api.audit import audit_log  # noqa: PLC0415
+    from paywarden.service.audit import audit_log  # noqa: PLC0415
     from paywarden.wiring.scoring_api import scoring_parts  # noqa: PLC0415
 
     log = audit_log()

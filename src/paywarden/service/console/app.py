@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from paywarden.errors import DataError, PaywardenError
+from paywarden.service.audit import AuditLog, audit_log
 from paywarden.service.console import case, login, models, monitoring, people, queue, stream
 from paywarden.service.console.guard import COOKIE, NotAllowed, NotLoggedIn, to_login, with_headers
 from paywarden.service.console.pages import STATIC, page
@@ -15,10 +16,11 @@ from paywarden.service.metrics.console import ConsoleMetrics
 from paywarden.wiring.console import ConsoleParts
 
 
-def console_app(parts: ConsoleParts, metrics: ConsoleMetrics | None = None) -> FastAPI:
-    """The application over these parts; ``metrics`` count its requests."""
+def console_app(parts: ConsoleParts, metrics: ConsoleMetrics | None = None, log: AuditLog | None = None) -> FastAPI:
+    """The application over these parts; ``metrics`` count its requests, ``log`` says who decided what."""
     app = FastAPI(title="Paywarden console", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.parts = parts
+    app.state.log = log or audit_log()
     app.middleware("http")(with_headers)
     if metrics is not None:
         app.middleware("http")(metrics.counted)

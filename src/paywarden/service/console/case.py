@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from paywarden.errors import DataError
 from paywarden.events.cases import VERDICTS, Case, Payment
 from paywarden.jobs.habits import habits
-from paywarden.service.console.guard import FormUser, Parts, SomeUser, require_role
+from paywarden.service.console.guard import FormUser, Log, Parts, SomeUser, require_role
 from paywarden.service.console.pages import page
 
 router = APIRouter(prefix="/cases/{case_id}")
@@ -40,13 +40,15 @@ def show(request: Request, parts: Parts, session: SomeUser, case_id: int) -> Res
 
 
 @router.post("/verdict")
-async def judge(request: Request, parts: Parts, session: FormUser, case_id: int) -> Response:
+async def judge(request: Request, parts: Parts, log: Log, session: FormUser, case_id: int) -> Response:
     """A verdict on what the analyst saw; back to the queue."""
     form = await request.form()
     verdict = next((known for known in VERDICTS if known == form.get("verdict")), None)
     if verdict is None:
         raise DataError(f"A verdict is one of {', '.join(VERDICTS)}.")
-    labels = parts.review.judge(case_id, verdict, session.user.name, seen=[str(v) for v in form.getlist("seen")])
+    seen = [str(value) for value in form.getlist("seen")]
+    labels = parts.review.judge(case_id, verdict, session.user.name, seen=seen)
+    log.info("verdict", user=session.user.name, case=case_id, verdict=verdict, decision_ids=seen, labels=labels)
     sent = f"{labels} label{'' if labels == 1 else 's'} on the way"
     words = "set aside as unsure" if verdict == "unsure" else f"{verdict}, {sent}"
     return RedirectResponse(f"/queue?{urlencode({'done': f'Case {case_id}: {words}'})}", 303)
@@ -60,21 +62,23 @@ def note(parts: Parts, session: FormUser, case_id: int, text: Annotated[str, For
 
 
 @router.post("/assign")
-def assign(parts: Parts, session: FormUser, case_id: int, to: Annotated[str, Form()] = "") -> Response:
+def assign(parts: Parts, log: Log, session: FormUser, case_id: int, to: Annotated[str, Form()] = "") -> Response:
     """The case is whose it is given to: oneself, nobody, or by a lead anybody."""
     if to not in ("", session.user.name):
         require_role(session, "lead")
         if to not in {user.name for user in parts.accounts.all()}:
             raise DataError(f"There is no user {to}.")
     parts.review.assign(case_id, to or None, session.user.name)
+    log.info("assigned", user=session.user.name, case=case_id, to=to)
     return RedirectResponse(f"/cases/{case_id}", 303)
 
 
 @router.post("/reopen")
-def reopen(parts: Parts, session: FormUser, case_id: int) -> Response:
+def reopen(parts: Parts, log: Log, session: FormUser, case_id: int) -> Response:
     """A closed case is judged again; leads decide that."""
     require_role(session, "lead")
     parts.review.reopen(case_id, session.user.name)
+    log.info("reopened", user=session.user.name, case=case_id)
     return RedirectResponse(f"/cases/{case_id}", 303)
 
 

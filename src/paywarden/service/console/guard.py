@@ -10,6 +10,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from paywarden.events.accounts import Role
+from paywarden.service.audit import AuditLog
 from paywarden.wiring.console import ConsoleParts, Session
 
 COOKIE: Final = "paywarden_session"
@@ -52,6 +53,15 @@ def parts_of(request: Request) -> ConsoleParts:
 
 
 Parts = Annotated[ConsoleParts, Depends(parts_of)]
+
+
+def log_of(request: Request) -> AuditLog:
+    """The audit log."""
+    log: AuditLog = request.app.state.log
+    return log
+
+
+Log = Annotated[AuditLog, Depends(log_of)]
 
 
 def logged_in(request: Request, parts: Parts) -> Session:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from paywarden.service.console.guard import COOKIE, FormUser, Parts, require_same_origin
+from paywarden.service.console.guard import COOKIE, FormUser, Log, Parts, require_same_origin
 from paywarden.service.console.pages import page
 
 router = APIRouter()
@@ -21,11 +21,12 @@ def ask(request: Request) -> Response:
 
 @router.post("/login")
 def log_in(
-    request: Request, parts: Parts, name: Annotated[str, Form()] = "", password: Annotated[str, Form()] = ""
+    request: Request, parts: Parts, log: Log, name: Annotated[str, Form()] = "", password: Annotated[str, Form()] = ""
 ) -> Response:
     """To the queue with a session, or the form again."""
     require_same_origin(request)
     token = parts.accounts.log_in(name.strip(), password)
+    log.info("login" if token else "login refused", user=name.strip()[:60])
     if token is None:
         wrong = "Name or password is wrong, or too many tries came before. Wait half a minute and try again."
         return page(request, "login.html", None, answer=401, wrong=wrong, name=name)

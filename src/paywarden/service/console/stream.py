@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from paywarden.events.stream_minutes import StreamMinute, quantile_ms
-from paywarden.service.console.guard import Parts, SomeUser
+from paywarden.jobs.dead_letters import Redriven
+from paywarden.service.console.guard import FormUser, Log, Parts, SomeUser, require_role
 from paywarden.service.console.pages import page
 
 router = APIRouter()
 
 
 @router.get("/stream")
-def stream(request: Request, parts: Parts, session: SomeUser) -> Response:
+def stream(
+    request: Request, parts: Parts, session: SomeUser, done: Annotated[str, Query(max_length=160)] = ""
+) -> Response:
     """The page."""
-    return page(request, "stream.html", session, letters=parts.health.dead_letters(), **_live(parts.queue.minutes()),
+    letters = parts.health.dead_letters()
+    return page(request, "stream.html", session, letters=letters, done=done, **_live(parts.queue.minutes()),
+                reasons=sorted({letter.reason for letter in letters or ()}),
                 waiting=parts.health.waiting())  # fmt: skip
+
+
+@router.post("/stream/redrive")
+def redrive(parts: Parts, log: Log, session: FormUser, reason: Annotated[str, Form(max_length=80)]) -> Response:
+    """Dead letters of a reason are sent to where they came from; leads decide that."""
+    require_role(session, "lead")
+    done = parts.health.redrive(reason)
+    log.info("redrive", user=session.user.name, reason=reason, sent=done.sent if done else 0)
+    return RedirectResponse(f"/stream?{urlencode({'done': _told(done)})}", 303)
+
+
+def _told(done: Redriven | None) -> str:
+    if done is None:
+        return "Another re-drive is under way. Load the page again in a moment."
+    words = [f"{done.sent:,} sent again"]
+    words += [f"{done.already:,} were sent again before"] if done.already else []
+    words += [f"{done.foreign:,} name no topic they came from"] if done.foreign else []
+    words += [] if done.finished else ["there are more: send again to go on"]
+    return ", ".join(words)
 
 
 @router.get("/stream/live")

@@ -1,4 +1,4 @@
-"""The audit log: a line of JSON for each decision given and each request refused; no token of a card is in it."""
+"""The audit log of API and console: a line of JSON for what was decided, by whom; no token of a card is in it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TextIO
 
 import structlog
 
+AuditLog = structlog.typing.FilteringBoundLogger
 
-def audit_log(to: TextIO | None = None) -> structlog.typing.FilteringBoundLogger:
+
+def audit_log(to: TextIO | None = None) -> AuditLog:
     """A logger that writes JSON lines, by default to standard error."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+    logger: AuditLog = structlog.wrap_logger(
         structlog.WriteLogger(to or sys.stderr),
         processors=[
             structlog.processors.add_log_level,
