@@ -26,7 +26,8 @@ def tree(command):
     return {name: tree(child) for name, child in getattr(command, "commands", {}).items()}
 
 
-COMMANDS = tree(typer.main.get_command(app))
+APP = typer.main.get_command(app)  # takes a moment, so once
+COMMANDS = tree(APP)
 
 
 def missing(text):
@@ -44,7 +45,7 @@ def missing(text):
 
 def options_of(words):
     """The options of the command that the words begin with, and the words after it."""
-    command = typer.main.get_command(app)
+    command = APP
     while words and words[0] in getattr(command, "commands", {}):
         command = command.commands[words.pop(0)]
     return {option for parameter in command.params for option in parameter.opts} | {"--help"}, words
@@ -76,7 +77,8 @@ def test_a_document_names_only_commands_that_exist(path):
 
 
 def test_docstrings_and_messages_name_only_commands_that_exist():
-    wrong = {path.name: missing(strings(path)) + wrong_options(strings(path)) for path in SOURCES}
+    texts = {str(path.relative_to(ROOT)): strings(path) for path in SOURCES}
+    wrong = {name: missing(text) + wrong_options(text) for name, text in texts.items()}
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
