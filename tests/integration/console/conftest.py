@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 
 import httpx
 import pytest
@@ -19,20 +20,33 @@ from paywarden.wiring.console import console_parts
 PASSWORD = "long enough for a test"  # noqa: S105 -- of accounts that live as long as the test
 
 
-@pytest.fixture
-def parts(tmp_path):
-    """What the console works with; nothing listens where Kafka and the registry would be."""
-    settings = Settings(
-        cases={"database": f"sqlite:///{tmp_path / 'cases.sqlite'}"},
-        console={"monitor_report": tmp_path / "report.json"},
-        mlflow={"tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}"},
-        kafka={"bootstrap_servers": "127.0.0.1:1"},
-    )
-    made = console_parts(settings)
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory):
+    """A database with an account of each role and nothing else: made once, since that takes seconds; to be copied."""
+    folder = tmp_path_factory.mktemp("new")
+    made = console_parts(_settings(folder))
     for name in ("analyst", "lead", "admin"):
         made.accounts.put(name, PASSWORD, name)
+    made.health.database.close()
+    return folder / "cases.sqlite"
+
+
+@pytest.fixture
+def parts(tmp_path, new_database):
+    """What the console works with; nothing listens where Kafka and the registry would be."""
+    shutil.copy(new_database, tmp_path)
+    made = console_parts(_settings(tmp_path))
     yield made
     made.health.database.close()
+
+
+def _settings(folder):
+    return Settings(
+        cases={"database": f"sqlite:///{folder / 'cases.sqlite'}"},
+        console={"monitor_report": folder / "report.json"},
+        mlflow={"tracking_uri": f"sqlite:///{folder / 'mlflow.db'}"},
+        kafka={"bootstrap_servers": "127.0.0.1:1"},
+    )
 
 
 @pytest.fixture
