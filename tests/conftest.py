@@ -1,6 +1,6 @@
-"""Fixtures that every room's tests may ask for: a real Kafka broker, unique topics, the data folder.
+"""Fixtures that every room's tests may ask for: a real Kafka broker, unique topics, a real MLflow server, the data.
 
-The broker starts once a session and only for tests that ask for it, in about four seconds.
+Servers start once a session and only for tests that ask for them: the broker in some four seconds, MLflow in twenty.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from paywarden.adapters.kafka.admin import ensure_topics
 from paywarden.adapters.kafka.connection import KafkaConnection
 from paywarden.adapters.local import ivy
 from paywarden.adapters.local.broker import LocalBroker
+from paywarden.adapters.local.mlflow_server import LocalMlflowServer
 
 DATA_VARIABLE = "PAYWARDEN_DATA"
 
@@ -61,6 +62,19 @@ def topic_factory(kafka: KafkaConnection, request: pytest.FixtureRequest) -> Cal
         return name
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mlflow_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session's MLflow server keeps its database and artifacts."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(mlflow_data: Path) -> Iterator[str]:
+    """A real MLflow server, shared by the session: never stop it in a test, and take names of your own."""
+    with LocalMlflowServer(mlflow_data) as server:
+        yield server.tracking_uri
 
 
 @pytest.fixture(scope="session")

@@ -19,13 +19,6 @@ MEASURED = Path("build/faults/measured.jsonl")
 _NUMBERS = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def tracking_uri(tmp_path_factory):
-    """A real MLflow server, shared by the session: never stop it in a test; `own_registry` is for that."""
-    with LocalMlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
-        yield server.tracking_uri
-
-
 @pytest.fixture
 def own_registry(tmp_path):
     """A real MLflow server that the test may stop and start."""
@@ -47,7 +40,7 @@ def models():
 
 
 @pytest.fixture
-def new_stream(tmp_path, kafka, tracking_uri, spark_kafka_jars):
+def new_stream(tmp_path, kafka, mlflow_uri, spark_kafka_jars):
     """Makes a stream with topics, state and lake of its own; it is ended after the test.
 
     `sections` are settings beside those of the harness, such as `{"stream": {"master": "local[2]"}}`;
@@ -58,7 +51,7 @@ def new_stream(tmp_path, kafka, tracking_uri, spark_kafka_jars):
     def new_stream(*, bootstrap_servers=None, registry=None, sections=None, **state):
         name, directory = f"f{os.getpid()}.{next(_NUMBERS)}", tmp_path / f"stream{len(made)}"
         directory.mkdir()
-        servers, uri = bootstrap_servers or kafka.bootstrap_servers, registry or tracking_uri
+        servers, uri = bootstrap_servers or kafka.bootstrap_servers, registry or mlflow_uri
         made.append(FaultyStream(directory, servers, uri, name, state or {"backend": "lmdb"}, sections))
         return made[-1]
 

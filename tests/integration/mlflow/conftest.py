@@ -1,4 +1,4 @@
-"""A real MLflow server for the session, and a small training result to register in it."""
+"""A small training result to register."""
 
 from dataclasses import replace
 
@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from paywarden.adapters.local.mlflow_server import LocalMlflowServer
 from paywarden.evaluation.splits import choose_split
 from paywarden.scoring.policy import Policy
 from paywarden.training.boosters import XGBoostTrainer
@@ -15,17 +14,6 @@ from paywarden.training.trainer import TrainingSettings, train
 
 DAY = 86_400_000
 START = 1_522_540_800_000
-
-
-@pytest.fixture(scope="session")
-def mlflow_data(tmp_path_factory):
-    return tmp_path_factory.mktemp("mlflow")
-
-
-@pytest.fixture(scope="session")
-def mlflow_uri(mlflow_data):
-    with LocalMlflowServer(mlflow_data) as server:
-        yield server.tracking_uri
 
 
 @pytest.fixture(scope="session")

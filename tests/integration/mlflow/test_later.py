@@ -55,7 +55,13 @@ def client(mlflow_uri):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, mlflow_uri, archive):
+def no_pictures(monkeypatch):
+    """Plots take half of a small training's time, and are looked at in the tests of reports."""
+    monkeypatch.setattr("paywarden.evaluation.plots._save", lambda _figure, path: path.write_bytes(b"not drawn"))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, mlflow_uri, archive, no_pictures):
     """Run a command; what it printed as JSON."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:

