@@ -42,7 +42,7 @@ test: setup jars airflow-env ## Run the tests (ARGS="tests/unit -k name" for som
 	$(RUN) pytest $(ARGS)
 
 test-faults: setup jars ## Do faults to a running stream, and see that nothing is lost (ARGS="-k name" for some; slow)
-	$(RUN) pytest tests/faults --timeout 1800 $(ARGS)
+	$(RUN) pytest tests/faults tests/integration/stream -m '' --timeout 1800 $(ARGS)
 
 lint: setup ## Check style and formatting
 	$(RUN) ruff check .

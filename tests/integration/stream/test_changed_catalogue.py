@@ -56,7 +56,7 @@ def _pieces(harness, layout: str) -> list[BatchManifest]:
     return [m for m in harness.manifests() if m.state_layout == layout and m.batch == 0 and not m.from_empty]
 
 
-@pytest.mark.parametrize("backend", ["lmdb", "redis"])
+@pytest.mark.parametrize("backend", [pytest.param("lmdb", marks=pytest.mark.slow), "redis"])
 def test_a_changed_catalogue_goes_live_and_back_under_traffic(backend, request, new_harness, models):
     state = {"redis_url": request.getfixturevalue("redis_url")} if backend == "redis" else {}
     harness, (old, new, catalogue) = new_harness(backend=backend, **state), models

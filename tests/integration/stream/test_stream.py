@@ -17,7 +17,7 @@ def models():
     return trained_pair()
 
 
-@pytest.fixture(params=["lmdb", "redis"])
+@pytest.fixture(params=["lmdb", pytest.param("redis", marks=pytest.mark.slow)])
 def harness(request, new_harness):
     if request.param == "redis":
         return new_harness(backend="redis", redis_url=request.getfixturevalue("redis_url"))
