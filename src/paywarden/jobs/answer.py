@@ -20,6 +20,7 @@ from paywarden.events.schema import EventSchema
 from paywarden.events.validation import Parsed, parse_transactions
 from paywarden.jobs.live_model import LiveModels
 from paywarden.scoring.canonical import canonical_bytes, sha256_hex
+from paywarden.scoring.decide import decide
 from paywarden.scoring.policy import APPROVE, DECISIONS
 from paywarden.scoring.rules.rule_book import RuleBook
 from paywarden.scoring.rules.ruling import Ruling, rule
@@ -107,28 +108,22 @@ class Answering:
         if live is None:
             raise NoModel(self._models.problem or "no model is ready")
         age_ms, bundle, book = live.state.age_ms(), live.served.bundle, self._rules()
-        full = live.vectors(rows)
-        catalogue = live.served.engine.catalogue
-        vectors = np.ascontiguousarray(full[:, catalogue.columns(bundle.feature_names)])
-        scores = live.scorer.score(vectors, rows["transaction_id"])
-        ruling = rule(book, rows, scores.decision, scores.score, full, catalogue.names)
-        by_model = ruling.decision == scores.decision
-        policy_digest = book.policy_digest(bundle.policy.digest)
-        reasons = live.scorer.explain_alerts(vectors, ruling.decision != APPROVE)
+        decided = decide(live.scorer, live.served.engine.catalogue, live.vectors(rows), rows, book)
+        scores, propensity, reasons = decided.scores, decided.propensity, decided.reasons()
         facts: list[dict[str, Any]] = [
             {
                 "raw_score": float(scores.raw[i]),
                 "score": float(scores.score[i]),
-                "propensity": float(scores.propensity[i]) if by_model[i] and scores.propensity[i] < 1 else None,
+                "propensity": float(propensity[i]) if propensity[i] < 1 else None,
                 "state_age_ms": age_ms,
                 "reasons": reasons[i],
                 "bundle_version": live.served.version,
                 "bundle_digest": bundle.digest,
-                "vector": vectors[i],
+                "vector": decided.vectors[i],
             }
-            for i in range(len(vectors))
+            for i in range(len(scores))
         ]
-        return self._answers(rows, ruling, "api", bundle.digest, policy_digest, facts)
+        return self._answers(rows, decided.ruling, "api", bundle.digest, decided.policy_digest, facts)
 
     def fall_back(self, rows: pa.Table, why: str) -> list[Answer]:
         """Answers by lists, rules that need no score, and amount; ``why`` is a code of :data:`FALLBACKS`."""

@@ -10,11 +10,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import cel
 
 from paywarden.errors import ConfigurationError
+from paywarden.scoring.rules.screen import Screen, screen_of
+
+Row: TypeAlias = cel.Context
+"""What expressions read of one row, handed over to CEL once for all of them."""
 
 _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 _MEMBER = re.compile(r"\b(transaction|features)\s*\.\s*([a-zA-Z_]\w*)")
@@ -45,10 +49,15 @@ class Expression:
         members = {f"{whose}.{name}" for whose, name in _MEMBER.findall(bare)}
         return frozenset(members | ({"score"} if _SCORE.search(bare) else set()))
 
-    def holds(self, values: Mapping[str, Any]) -> bool:
-        """Whether it holds of ``transaction``, ``features`` and ``score``; what cannot be computed does not hold."""
+    @cached_property
+    def screen(self) -> Screen:
+        """Of which rows it may hold at all: a look at whole columns that spares :meth:`holds` most of them."""
+        return screen_of(self.source)
+
+    def holds(self, row: Row) -> bool:
+        """Whether it holds of a row (:func:`readable`); what cannot be computed does not hold."""
         try:
-            return self._program.execute(dict(values)) is True
+            return self._program.execute(row) is True
         except (TypeError, ValueError, KeyError, ArithmeticError, RuntimeError):
             return False
 
@@ -77,6 +86,11 @@ class Expression:
             raise ConfigurationError(
                 f"{self.place}: {self.source!r} is no CEL expression ({_first(str(error))}); see docs/rules.md"
             ) from error
+
+
+def readable(values: Mapping[str, Any]) -> Row:
+    """The values of one row under ``transaction``, ``features`` and ``score``, for any number of expressions."""
+    return cel.Context(dict(values))
 
 
 def _first(message: str) -> str:

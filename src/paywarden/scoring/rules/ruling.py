@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from paywarden.scoring.policy import APPROVE, DECLINE, REVIEW
+from paywarden.scoring.rules.read_columns import ReadColumns
 from paywarden.scoring.rules.rule_book import NamedList, Rule, RuleBook
 
 _NOT_READ = {"routing_key", "received_at", "transaction_id", "currency", "amount_base", "amount"}
-_EXTRA = "extra_"
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,44 @@ def rule(
     ``score`` float64 [N] and ``vectors`` float32 [N, F] with the ``names`` of their features; without a score, rules
     that read it, or a feature, are passed over. A row's outcome does not depend on the other rows.
     """
-    fired: list[list[str]] = [[] for _ in decision]
-    shadow: list[list[str]] = [[] for _ in decision]
+    fired: list[list[str]] = [[]] * len(decision)  # one empty list for all: rows get lists of their own below
+    shadow: list[list[str]] = [[]] * len(decision)
     final = decision.copy()
     if not book:
         return Ruling(final, fired, shadow)
+    columns = ReadColumns(transactions, score, vectors, names)
     usable = [r for r in book.rules if score is not None or not _needs_model(r)]
-    values = _Values(transactions, usable, book.lists, score, vectors, names)
-    for row in range(len(decision)):
-        on = [one for one in book.lists if one.holds(values.text(one.field, row), values.at[row])]
-        held = values.of(row)
-        holding = [r for r in usable if r.when.holds(held)]
-        final[row], acting = _settle(
+    masks = [*(_on(one, columns) for one in book.lists), *(_may_hold(r, columns) for r in usable)]
+    may = np.array(masks, np.bool_).reshape(-1, columns.rows).T
+    for row in np.flatnonzero(may.any(axis=1)).tolist():
+        found = may[row].tolist()
+        on = list(compress(book.lists, found))
+        asked = list(compress(usable, found[len(book.lists) :]))
+        values = columns.row(row, {read for r in asked for read in r.when.reads})
+        holding = [r for r in asked if r.when.holds(values)]
+        if not on and not holding:
+            continue
+        final[row], fired[row] = _settle(
             int(decision[row]), [x for x in on if not x.shadow], [r for r in holding if not r.shadow]
         )
-        fired[row] = acting
         shadow[row] = [*(x.name for x in on if x.shadow), *(r.name for r in holding if r.shadow)]
     return Ruling(final, fired, shadow)
+
+
+_FEW_ROWS = 8
+"""Fewer are handed to CEL at once: looking at columns first costs as much as a row does."""
+
+
+def _on(one: NamedList, columns: ReadColumns) -> NDArray[np.bool_]:
+    """Which rows are on a list."""
+    texts = columns.texts(one.field)
+    held = (value in one.until and one.holds(value, at) for value, at in zip(texts, columns.at, strict=True))
+    return np.fromiter(held, np.bool_, columns.rows)
+
+
+def _may_hold(rule: Rule, columns: ReadColumns) -> NDArray[np.bool_]:
+    """Of which rows CEL has to be asked whether the rule holds."""
+    return np.ones(columns.rows, np.bool_) if columns.rows < _FEW_ROWS else rule.when.screen.may_hold(columns)
 
 
 def _needs_model(rule: Rule) -> bool:
@@ -95,51 +117,3 @@ def _settle(model: int, on: Sequence[NamedList], rules: Sequence[Rule]) -> tuple
             return (code, first(deciding)) if code >= model else (model, names)
     approving = [r for r in rules if r.code == APPROVE]
     return (APPROVE, first(approving)) if approving else (model, names)
-
-
-class _Values:
-    """The values that rules and lists read, column by column, only those that any of them reads."""
-
-    def __init__(
-        self,
-        transactions: pa.Table,
-        rules: Sequence[Rule],
-        lists: Sequence[NamedList],
-        score: NDArray[np.float64] | None,
-        vectors: NDArray[np.float32] | None,
-        names: Sequence[str],
-    ) -> None:
-        reads = {read for r in rules for read in r.when.reads}
-        of_transaction = {read.partition(".")[2] for read in reads if read.startswith("transaction.")}
-        self.at: list[int] = transactions["occurred_at"].to_pylist()
-        self._columns = {name: _column(transactions, name) for name in of_transaction}
-        self._texts = {one.field: _column(transactions, one.field) for one in lists}
-        wanted = [read.partition(".")[2] for read in reads if read.startswith("features.")]
-        places = {name: place for place, name in enumerate(names)}
-        self._features = {
-            name: vectors[:, places[name]].astype(float).tolist()
-            for name in wanted
-            if vectors is not None and name in places
-        }
-        self._score: list[float] | None = None if score is None else score.tolist()
-
-    def text(self, field: str, row: int) -> str | None:
-        """A list's field of a row; the empty text, which is on no list, where it is absent."""
-        value = self._texts[field][row]
-        return str(value) if value else None
-
-    def of(self, row: int) -> dict[str, object]:
-        """What expressions read of a row."""
-        found: dict[str, object] = {
-            "transaction": {name: column[row] for name, column in self._columns.items()},
-            "features": {name: column[row] for name, column in self._features.items()},
-        }
-        return found if self._score is None else found | {"score": self._score[row]}
-
-
-def _column(transactions: pa.Table, field: str) -> list[object]:
-    """A field of all rows; absent texts are empty, absent numbers NaN."""
-    name = "amount_base" if field == "amount" else field if field in transactions.column_names else f"entity_{field}"
-    column = transactions[name]
-    absent: object = "" if pa.types.is_string(column.type) else float("nan")
-    return [absent if value is None else value for value in column.to_pylist()]
