@@ -10,11 +10,15 @@ import pyarrow as pa
 import pyspark.sql.functions as sf
 from pyspark.sql import SparkSession
 
+from paywarden.adapters.spark.decide_step import OUTPUT_DDL, DecideStep, OutputTopics
 from paywarden.adapters.spark.entity_step import EntityStep
 from paywarden.adapters.spark.parse_step import ParseStep
-from paywarden.adapters.spark.rows import DEAD, PARCEL_DDL, from_parcels, unpack
+from paywarden.adapters.spark.rows import DEAD, PARCEL_DDL, besides, from_parcels, unpack
+from paywarden.adapters.spark.stream import FoldAndDecide
+from paywarden.adapters.spark.tally import new_tally
 from paywarden.adapters.state.lmdb_store import open_lmdb
 from paywarden.events.currency import CurrencyTable
+from paywarden.events.decision import decode_decisions
 from paywarden.events.encoding import encode_labels, encode_transactions
 from paywarden.events.limits import DEFAULT_LIMITS
 from paywarden.events.schema import EventSchema
@@ -22,6 +26,9 @@ from paywarden.features.catalogue import Catalogue
 from paywarden.features.engine import Engine
 from paywarden.features.events import Kind
 from paywarden.features.manifest import BatchManifest, batch_numbers
+from paywarden.features.state import OpenStore
+from paywarden.scoring.bundle import ModelBundle
+from paywarden.scoring.rules.rule_book import RuleBook
 
 TRANSACTIONS, LABELS = "transactions", "labels"
 
@@ -71,6 +78,35 @@ def run_stream(
         results.append(result)
     store.close()
     return pa.concat_tables(results)
+
+
+def decide_batch(
+    session: SparkSession,
+    records: pa.Table,
+    manifest: BatchManifest,
+    bundle: ModelBundle,
+    book: RuleBook,
+    schema: EventSchema,
+    recipe: OpenStore,
+    shards: int,
+) -> pa.Table:
+    """The stream's decisions on a batch, as they are on the topic, by a bundle under lists and rules."""
+    catalogue, store = bundle.catalogue, recipe()
+    lease = store.acquire("parity", bundle.state_layout_digest)
+    store.begin_batch(lease, manifest.tag)
+    columns = besides(book, catalogue.inputs, schema)
+    parse = ParseStep(schema, CurrencyTable("EUR"), DEFAULT_LIMITS, LABELS, shards, catalogue.inputs, columns)
+    rows = session.createDataFrame(records).repartition(3).mapInArrow(parse, PARCEL_DDL)
+    steps = [EntityStep(catalogue, each, recipe, shards, lease, manifest.tag, columns) for each in catalogue.steps]
+    for step in steps[:-1]:
+        rows = rows.repartitionById(shards, sf.col("shard")).mapInArrow(step, PARCEL_DDL)
+    files, rules = bundle.to_files(), book.content
+    topics = OutputTopics("predictions", "alerts", "outcomes", "dead_letters")
+    decide = DecideStep(catalogue, lambda: files, manifest, topics, lambda: 5, None, lambda: rules)
+    last = FoldAndDecide(steps[-1], decide, new_tally(session.sparkContext))
+    made = rows.repartitionById(shards, sf.col("shard")).mapInArrow(last, OUTPUT_DDL).toArrow()
+    store.close()
+    return decode_decisions(made.filter(pa.compute.equal(made["topic"], "predictions"))["value"].to_pylist(), schema)
 
 
 def by_place(result: pa.Table, kind: Kind) -> dict[tuple[int, int], tuple[int, bytes]]:

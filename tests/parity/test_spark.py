@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from tests.parity import oracle, streams
-from tests.parity.spark_run import by_place, kafka_records, run_stream
+from tests.parity.api_run import answers, model
+from tests.parity.spark_run import by_place, decide_batch, kafka_records, run_stream
 
 from paywarden.adapters.spark.session import spark_session
 from paywarden.adapters.state.lmdb_store import open_lmdb
@@ -21,6 +23,7 @@ from paywarden.features.manifest import batch_numbers
 from paywarden.features.reading import read_vectors
 from paywarden.features.replay import replay
 from paywarden.features.templates import full_catalogue
+from paywarden.scoring.rules.policy_file import rule_book
 
 SCHEMA = streams.SCHEMA
 FULL = full_catalogue(SCHEMA)
@@ -102,7 +105,7 @@ def test_the_stream_folds_as_the_oracle_says(spark, stream, tmp_path):
     np.testing.assert_allclose(vectors, naive, rtol=1e-6)
 
 
-def test_the_read_path_gives_the_vector_that_the_stream_gives_next(spark, wide_stream, tmp_path):
+def test_the_read_path_gives_the_vector_and_decision_that_the_stream_gives_next(spark, wide_stream, tmp_path):
     stream = wide_stream
     manifests = sorted(streams.cut(stream, seed=3, batches=2), key=lambda manifest: manifest.batch)
     records = kafka_records(stream.transactions, stream.labels, SCHEMA)
@@ -126,6 +129,40 @@ def test_the_read_path_gives_the_vector_that_the_stream_gives_next(spark, wide_s
     assert len(first) >= 5
     assert (replayed.features[first][:, FULL.names.index("card_count_30d")] > 0).any()
     np.testing.assert_array_equal(read, replayed.features[first])
+    _assert_decided_alike(spark, stream, records, manifests[1], replayed.features, first, tmp_path / "state")
+
+
+POLICY = """
+lists:
+  - {name: blocked, action: block, field: merchant, entries: [MERCHANT]}
+  - {name: watched, action: review, field: country, entries: [FR]}
+rules:
+  - {name: tipped, when: "transaction.extra_tip > 1.0 && transaction.category in ['travel', 'cash']", then: decline}
+  - {name: small, when: transaction.amount < 1000 && features.card_count_30d < 40.0, then: approve}
+  - {name: likely, when: score > 0.1 || transaction.country.startsWith('B'), then: review, shadow: true}
+"""
+
+
+def _assert_decided_alike(spark, stream, records, manifest, features, rows, store):
+    """The API, asked before a batch, and the stream in it: decisions, scores, reasons, and the rules that fired."""
+    transactions = stream.transactions.take(pa.array(rows))
+    merchant = next(m for m in transactions["entity_merchant"].to_pylist() if m)
+    bundle, book = model(FULL, features), rule_book(yaml.safe_load(POLICY.replace("MERCHANT", merchant)))
+    recipe = open_lmdb(store, 2)
+    asked = answers(transactions, bundle, book, SCHEMA, recipe)
+    of_batch = records.filter(pa.array(batch_numbers(records, [manifest]) == manifest.batch))
+    streamed = decide_batch(spark, of_batch, manifest, bundle, book, SCHEMA, recipe, 2)
+    served = {(row["partition"], row["offset"]): row for row in streamed.to_pylist()}
+    places = zip(transactions["partition"].to_pylist(), transactions["offset"].to_pylist(), strict=True)
+    for answer, place in zip(asked.to_pylist(), places, strict=True):
+        decided = served[place]
+        for name in ("vector", "decision", "reasons", "rules", "shadow_rules", "policy_digest", "propensity"):
+            assert repr(decided[name]) == repr(answer[name]), name
+        assert decided["score"] == pytest.approx(answer["score"], abs=1e-6)
+        assert (decided["source"], answer["source"]) == ("stream", "api")
+    fired = {name for row in served.values() for name in (*(row["rules"] or []), *(row["shadow_rules"] or []))}
+    assert fired == {"blocked", "watched", "tipped", "small", "likely"}
+    assert {row["policy_digest"] for row in served.values()} == {book.policy_digest(bundle.policy.digest)}
 
 
 def _first_of_their_keys(stream, manifests, batch):

@@ -1,6 +1,7 @@
 import os
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -10,7 +11,7 @@ from paywarden import wiring
 from paywarden.adapters.kafka.consumer import RECORD_SCHEMA
 from paywarden.adapters.local.snapshot_files import SnapshotFiles
 from paywarden.adapters.state.lmdb_store import LmdbStateStore
-from paywarden.errors import ConfigurationError
+from paywarden.errors import ConfigurationError, RegistryError
 from paywarden.events.encoding import encode_transactions
 from paywarden.events.mapping import Mapping
 from paywarden.events.schema import EventSchema
@@ -24,6 +25,7 @@ from paywarden.simulation.world import World
 from paywarden.training.imbalance import STRATEGIES
 from paywarden.training.thresholds import AlertBudget, ExpectedCost, MinimumPrecision
 from paywarden.training.tuning import TuningSettings
+from paywarden.wiring.stream_rules import stream_rules
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +134,26 @@ def test_the_policy_reaches_the_training():
     settings = load_settings(policy={"alerts_per_day": 7, "decline_precision": 0.9})
     budget = wiring.training_settings(settings).budget
     assert (budget.alerts_per_day, budget.decline_precision) == (7, 0.9)
+
+
+def test_a_stream_does_not_start_with_rules_that_its_champion_cannot_compute(tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: [{name: odd, when: features.sometime > 1.0, then: review}]")
+    said = []
+
+    def rules(champion):
+        return stream_rules(policy, tmp_path / "manifests", EventSchema(), champion, pytest.fail, said.append)
+
+    catalogue = full_catalogue(EventSchema())
+    with pytest.raises(ConfigurationError, match="rule 'odd': there is no feature sometime"):
+        rules(lambda: SimpleNamespace(engine=SimpleNamespace(catalogue=catalogue)))
+    assert said == []
+
+    def away():
+        raise RegistryError("MLflow is away")
+
+    rules(away)  # there is no telling; the stream tells once it has a model
+    assert "is in force: 0 lists, 1 rules" in said[0]
 
 
 def test_the_thresholds_are_chosen_by_what_the_policy_says():

@@ -45,7 +45,8 @@ def run(
 
     It starts where its checkpoint stands; a new one where the state build ended, else at Kafka's beginning. The
     champion is looked up between micro-batches; one that needs another state is taken up once `paywarden state build`
-    has made it. A line a batch says rows, speed, latency, lag and alerts.
+    has made it. Lists and rules of `policy.file` are looked at between micro-batches, too; a wrong file is told, and
+    the former goes on. A line a batch says rows, speed, latency, lag and alerts.
 
     Examples: [bold]paywarden stream run --max-offsets 20000[/],
     [bold]paywarden stream run --wait-for-champion --build-state[/]

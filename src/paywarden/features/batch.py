@@ -20,6 +20,10 @@ class Execute(Protocol):
         catalogue: Catalogue,
         open_store: OpenStore,
         lease: Lease,
+        rules: bytes | None = None,
         shadow: Mapping[str, bytes] | None = None,
     ) -> BatchOutcome:
-        """Fold it into the state of the recipe, decide it by the bundle of these files, and by the shadow's too."""
+        """Fold it into the state of the recipe, decide it by the bundle of these files, and by the shadow's too.
+
+        ``rules`` are the bytes of the lists and rules in force, None without any.
+        """

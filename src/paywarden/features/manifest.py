@@ -37,7 +37,8 @@ class BatchManifest:
     """Everything that decides what a batch gives.
 
     ``batch`` 0 is a state build or a piece of its catching up, neither of which decides anything. ``from_empty`` says
-    that the state held nothing before it. The shadow is a second model that decides the same rows without acting.
+    that the state held nothing before it. The shadow is a second model that decides the same rows without acting. The
+    policy is made of the bundle's thresholds and of lists and rules, whose own digest is None where there are none.
     """
 
     stream_epoch: int
@@ -50,6 +51,7 @@ class BatchManifest:
     from_empty: bool = False
     shadow_version: str | None = None
     shadow_digest: str | None = None
+    rules_digest: str | None = None
 
     @property
     def tag(self) -> BatchTag:

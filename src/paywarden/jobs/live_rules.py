@@ -24,28 +24,28 @@ class LiveRules:
         self._say = say
         self._warn = warn
         self._seen = self._stamp()
-        self.current = self._read()
+        self.current = self._read(None)
 
-    def refresh(self) -> None:
-        """Take up the file if it has changed and is right."""
+    def refresh(self, features: Sequence[str] | None = None) -> None:
+        """Take up the file if it has changed and is right; ``features`` are those of the acting model, where known."""
         stamp = self._stamp()
         if stamp == self._seen:
             return
         self._seen = stamp
         try:
-            book = self._read()
+            book = self._read(features)
         except ConfigurationError as error:
             self._warn(f"the former policy goes on: {error}")
             return
         if book.digest != self.current.digest:
-            self._say(f"the policy {book.digest[:12]} is in force: {len(book.lists)} lists, {len(book.rules)} rules")
+            self._say(in_force(book))
         self.current = book
 
-    def _read(self) -> RuleBook:
+    def _read(self, features: Sequence[str] | None) -> RuleBook:
         if self._path is None:
             return RuleBook()
         book = read_rule_book(self._path)
-        book.require(self._fields)
+        book.require(self._fields, features)
         return book
 
     def _stamp(self) -> tuple[int, int] | None:
@@ -55,3 +55,8 @@ class LiveRules:
         except OSError:
             return None
         return None if found is None else (found.st_mtime_ns, found.st_size)
+
+
+def in_force(book: RuleBook) -> str:
+    """A sentence on a book that is in force from now on."""
+    return f"the policy {book.digest[:12]} is in force: {len(book.lists)} lists, {len(book.rules)} rules"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from paywarden.jobs.serving import ServedModel
 from paywarden.jobs.shadow import unfit_beside
 from paywarden.jobs.state_sweep import sweep
 from paywarden.jobs.stream_identity import StreamIdentity
+from paywarden.jobs.stream_rules import StreamRules
+from paywarden.scoring.rules.rule_book import RuleBook
 
 
 class Models(Protocol):
@@ -38,12 +40,23 @@ Measure = Callable[[Callable[[], Sequence[StoreStats]]], None]
 """Is offered a look at the state's size after each batch, and takes it or not."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a batch runs with, and the manifest that says so."""
+
+    manifest: BatchManifest
+    served: ServedModel
+    shadow: ServedModel | None
+    rules: RuleBook
+
+
 class StreamJob:
     """Runs micro-batches: manifest first, then state, then the one action.
 
     Between two batches it looks for a new champion. One whose features need another layout is taken up as soon as its
     state is built and caught up with the stream; until then, and where its state is missing, the former model goes on.
-    A challenger that can be scored on the same vectors is, as the batch's shadow: its decisions act on nothing.
+    A challenger that can be scored on the same vectors is, as the batch's shadow: its decisions act on nothing. Lists
+    and rules are those in force when a batch is planned.
     ``publish`` sends a manifest on its way to the lake; ``report`` hears what a batch gave and its seconds,
     ``measure`` may then look at the state's size.
     """
@@ -56,6 +69,7 @@ class StreamJob:
         *,
         manifests: Manifests,
         models: Models,
+        rules: StreamRules,
         catch_up: CatchUp,
         publish: Callable[[BatchManifest], None],
         report: Callable[[BatchManifest, BatchOutcome, float], None],
@@ -70,6 +84,7 @@ class StreamJob:
         self._state = state
         self._manifests = manifests
         self._models = models
+        self._rules = rules
         self._catch_up = catch_up
         self._publish = publish
         self._report = report
@@ -84,12 +99,18 @@ class StreamJob:
     def __call__(self, batch_id: int, ranges: tuple[OffsetRange, ...], execute: Execute) -> None:
         """Run Spark's batch ``batch_id`` over ``ranges``; a retry does what its manifest says."""
         began = self._clock()
-        manifest, served, shadow = self._plan(batch_id + 1, ranges)
-        state, shadow_files = self._state, shadow.bundle.to_files() if shadow else None
+        plan = self._plan(batch_id + 1, ranges)
+        manifest, served, shadow, state = plan.manifest, plan.served, plan.shadow, self._state
         state.store.begin_batch(state.lease, manifest.tag)
         self._publish(manifest)  # not before: a stream that was taken over says nothing any more
         outcome = execute(
-            manifest, served.bundle.to_files(), served.engine.catalogue, state.recipe, state.lease, shadow_files
+            manifest,
+            served.bundle.to_files(),
+            served.engine.catalogue,
+            state.recipe,
+            state.lease,
+            plan.rules.content if plan.rules else None,
+            shadow.bundle.to_files() if shadow else None,
         )
         if shadow and outcome.shadows < outcome.decisions:
             self._warn_of_shadow(
@@ -110,7 +131,7 @@ class StreamJob:
         self._catch_up.give_up()
         self._state.close()
 
-    def _plan(self, batch: int, ranges: Sequence[OffsetRange]) -> tuple[BatchManifest, ServedModel, ServedModel | None]:
+    def _plan(self, batch: int, ranges: Sequence[OffsetRange]) -> Plan:
         tag = BatchTag(self._identity.stream_epoch, batch)
         manifest = self._manifests.read(tag)
         if manifest is None:
@@ -125,17 +146,15 @@ class StreamJob:
                 f"now says {tuple(ranges)}; restore the checkpoint, or start a new epoch with `paywarden state build`"
             )
         served = self._models.exact(str(manifest.bundle_version), str(manifest.bundle_digest))
-        return manifest, served, self._planned_shadow(manifest)
+        return Plan(manifest, served, self._planned_shadow(manifest), self._rules.planned(manifest))
 
-    def _new_plan(
-        self, batch: int, ranges: Sequence[OffsetRange], *, instead: bool = False
-    ) -> tuple[BatchManifest, ServedModel, ServedModel | None]:
+    def _new_plan(self, batch: int, ranges: Sequence[OffsetRange], *, instead: bool = False) -> Plan:
         if batch == self._identity.first_batch:
             build = self._manifests.read(BatchTag(self._identity.stream_epoch, 0))
             if build:
                 self._publish(build)  # the lake needs it to replay what follows
         served = self._model_for(batch, ranges)
-        shadow = self._shadow_for(served)
+        shadow, rules = self._shadow_for(served), self._rules.now(served)
         manifest = BatchManifest(
             stream_epoch=self._identity.stream_epoch,
             batch=batch,
@@ -143,10 +162,11 @@ class StreamJob:
             state_layout=self._state.layout,
             bundle_version=served.version,
             bundle_digest=served.bundle.digest,
-            policy_digest=served.bundle.policy.digest,
+            policy_digest=rules.policy_digest(served.bundle.policy.digest),
             from_empty=self._state.store.current() is None,
             shadow_version=shadow.version if shadow else None,
             shadow_digest=shadow.bundle.digest if shadow else None,
+            rules_digest=rules.digest if rules else None,
         )
         self._state.require_lease()
         if instead:
@@ -155,7 +175,7 @@ class StreamJob:
             raise StreamError(
                 f"another stream has just planned batch {batch} of epoch {manifest.stream_epoch}; let one of them run"
             )
-        return manifest, served, shadow
+        return Plan(manifest, served, shadow, rules)
 
     def _shadow_for(self, acting: ServedModel) -> ServedModel | None:
         """The challenger, if it can be scored beside the acting model. Nothing about it stops the stream."""

@@ -86,6 +86,7 @@ from paywarden.training.thresholds import AlertBudget, ExpectedCost, MinimumPrec
 from paywarden.training.trainer import TrainingSettings
 from paywarden.training.tuning import TuningSettings
 from paywarden.wiring.kafka_clients import kafka_connection, topic_specs
+from paywarden.wiring.stream_rules import stream_rules
 
 if TYPE_CHECKING:
     from paywarden.adapters.spark.stream import RunningStream
@@ -354,6 +355,9 @@ def stream(
     topics, connection, directory = settings.kafka.topics, kafka(settings), stream_directory(settings)
     models, epochs, source = serving_models(settings, warn), state_epochs(settings), kafka_source(settings)
     watch = ModelWatch(models, settings.stream.model_poll_seconds)
+    rules = stream_rules(
+        settings.policy.file, settings.stream.manifests, event_schema(settings), watch.champion, warn, say
+    )
 
     def earliest() -> TopicOffsets:
         return source.earliest_offsets([topics.transactions, topics.labels])
@@ -386,6 +390,7 @@ def stream(
             state,
             manifests=manifests(settings),
             models=watch,
+            rules=rules,
             catch_up=CatchUp(
                 epochs,
                 manifests(settings),

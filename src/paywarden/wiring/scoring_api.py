@@ -40,6 +40,11 @@ class ScoringParts:
     publisher_lock: Path
     clock: Clock
 
+    def refresh_rules(self) -> None:
+        """Take up another policy file, if it is right for the model that answers."""
+        live = self.models.current
+        self.rules.refresh(live.served.engine.catalogue.names if live else None)
+
 
 @contextmanager
 def scoring_parts(

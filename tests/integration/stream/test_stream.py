@@ -9,6 +9,11 @@ import pyarrow.compute as pc
 import pytest
 from tests.integration.stream.harness import trained_pair
 
+POLICY = """
+rules:
+  - {name: large, when: transaction.amount > 50000, then: review}
+  - {name: before, when: transaction.country != 'XX' && score >= 0.0, then: decline, shadow: true}
+"""
 MALFORMED = [b"{", b'{"transaction_id": 7}', b"\xff"]
 
 
@@ -18,10 +23,13 @@ def models():
 
 
 @pytest.fixture(params=["lmdb", pytest.param("redis", marks=pytest.mark.slow)])
-def harness(request, new_harness):
+def harness(request, new_harness, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    more = {"policy": {"file": str(policy)}}
     if request.param == "redis":
-        return new_harness(backend="redis", redis_url=request.getfixturevalue("redis_url"))
-    return new_harness(backend="lmdb")
+        return new_harness(more, backend="redis", redis_url=request.getfixturevalue("redis_url"))
+    return new_harness(more, backend="lmdb")
 
 
 def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, models):
@@ -42,6 +50,7 @@ def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, model
     inputs += harness.produce_days(13, 14)  # so that a batch follows, whose model is the new one
     before = harness.decisions()
     newer = harness.register_champion(new)
+    harness.settings.policy.file.write_text(POLICY.replace("before", "after"))
 
     harness.start()
     harness.wait_for(lambda: harness.caught_up(inputs))
@@ -57,6 +66,7 @@ def test_a_driver_killed_in_a_batch_repeats_it_under_its_manifest(harness, model
     )
     assert {v for batch, v in versions.items() if batch > cut_off.batch} == {str(newer)}
     _assert_kept(before, harness.decisions())
+    _assert_ruled(harness.decisions(), harness.batches(), cut_off.batch)
     parity = harness.parity()
     assert parity.exact, parity
     assert parity.compared == account.decisions
@@ -76,7 +86,18 @@ def _assert_kept(before, after):
     earlier = before.take(ids.drop_null().combine_chunks())
     assert again.num_rows >= before.num_rows
     np.testing.assert_array_equal(again["score"].to_numpy(), earlier["score"].to_numpy())
-    assert again["bundle_digest"].to_pylist() == earlier["bundle_digest"].to_pylist()
+    for name in ("bundle_digest", "policy_digest", "decision", "rules", "shadow_rules"):
+        assert again[name].to_pylist() == earlier[name].to_pylist()
+
+
+def _assert_ruled(decisions, batches, last_before):
+    """Up to the batch that was repeated by the rules of before the kill, then by those of after it."""
+    for row in decisions.to_pylist():
+        assert row["shadow_rules"] == ["before" if row["batch_id"] <= last_before else "after"]
+        assert row["rules"] == (["large"] if row["amount_base"] > 50000 else None)
+        assert row["rules"] is None or row["decision"] != "approve"
+    assert pc.any(pc.greater(decisions["amount_base"], 50000)).as_py()
+    assert len({manifest.rules_digest for manifest in batches}) == 2
 
 
 @pytest.mark.parametrize("harness", ["lmdb"], indirect=True)  # stopping is the query's own business, not the store's

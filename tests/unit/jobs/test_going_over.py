@@ -13,11 +13,13 @@ from paywarden.adapters.state.lmdb_epochs import LmdbEpochs
 from paywarden.features.manifest import BatchOutcome
 from paywarden.jobs.catch_up import CatchUp
 from paywarden.jobs.epochs import lineages
+from paywarden.jobs.live_rules import LiveRules
 from paywarden.jobs.serving import ServedModel
 from paywarden.jobs.state_build import build_state
 from paywarden.jobs.state_fold import fold_into
 from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
+from paywarden.jobs.stream_rules import StreamRules
 
 BATCHES = 6
 OUTCOME = BatchOutcome(0, 0, 0, 0, 0, 0, None, None, None)
@@ -108,6 +110,7 @@ class World:
                 state,
                 manifests=manifests,
                 models=self,
+                rules=StreamRules(LiveRules(None, (), _silent, pytest.fail), None, pytest.fail),
                 catch_up=CatchUp(
                     epochs, manifests, self.events.read, lambda: self.events.at(0), _silent, _silent, piece_records=70
                 ),
@@ -124,7 +127,7 @@ class World:
             mortal.step()
             job.close()
 
-    def _execute(self, mortal, manifest, files, catalogue, recipe, lease, _shadow=None):
+    def _execute(self, mortal, manifest, files, catalogue, recipe, lease, *_):
         """The stream's own fold; a model is asked for the features that its state gives."""
         served = next(m for m in self.models.values() if m.bundle.to_files() == files)
         assert (served.engine.digest, served.engine.catalogue) == (manifest.state_layout, catalogue)

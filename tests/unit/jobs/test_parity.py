@@ -16,6 +16,7 @@ from paywarden.features.manifest import BatchManifest, OffsetRange
 from paywarden.features.replay import replay
 from paywarden.jobs.parity import SCORE_TOLERANCE, compare, replayed_decisions
 from paywarden.scoring.policy import Policy
+from paywarden.scoring.rules.policy_file import rule_book
 from paywarden.scoring.scorer import Scorer
 from paywarden.simulation.world import World
 
@@ -304,9 +305,9 @@ class TestShadow:
 
     @pytest.fixture
     def decide(self, history, bundle, engine, manifest):
-        def decide(shadow):
+        def decide(shadow, rules=None):
             topics = OutputTopics("predictions", "alerts", "outcomes", "dlq")
-            step = DecideStep(engine.catalogue, bundle.to_files, manifest, topics, lambda: 5, shadow)
+            step = DecideStep(engine.catalogue, bundle.to_files, manifest, topics, lambda: 5, shadow, rules)
             records = pa.Table.from_batches(list(step([in_flight(history, engine)])))
             values = [records.filter(pc.equal(records["topic"], t))["value"] for t in ("predictions", "alerts")]
             decided = [decode_decisions(v.to_pylist(), EventSchema(engine.catalogue.entities)) for v in values]
@@ -331,6 +332,18 @@ class TestShadow:
         for decided, source, model in ((acting, "stream", bundle), (shadow, "shadow", other_bundle)):
             replayed = replayed_decisions(*history, [manifest], scorers.__getitem__, source=source)
             assert compare(decided, replayed, _names(model)).exact
+
+    def test_both_are_under_the_same_rules(self, decide, bundle, other_bundle):
+        book = rule_book(
+            {"rules": [{"name": "all", "when": "transaction.amount >= 0 && score < 2.0", "then": "review"}]}
+        )
+        _, predictions, alerts = decide(other_bundle.to_files, lambda: book.content)
+        for source, model in (("stream", bundle), ("shadow", other_bundle)):
+            decided = of_source(predictions, source)
+            assert set(map(tuple, decided["rules"].to_pylist())) == {("all",)}
+            assert "approve" not in decided["decision"].to_pylist()
+            assert set(decided["policy_digest"].to_pylist()) == {book.policy_digest(model.policy.digest)}
+        assert alerts.num_rows == of_source(predictions, "stream").num_rows
 
     @pytest.mark.parametrize("files", [{}, {"manifest.json": b"{}"}])
     def test_one_that_cannot_decide_leaves_the_acting_model_alone(self, decide, files):

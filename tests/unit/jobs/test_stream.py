@@ -3,17 +3,24 @@ import dataclasses
 import numpy as np
 import pytest
 
-from paywarden.errors import BundleError, Fenced, KafkaError, RegistryError, StreamError
+from paywarden.adapters.local.rule_book_files import RuleBookFiles
+from paywarden.errors import BundleError, DataError, Fenced, KafkaError, RegistryError, StreamError
+from paywarden.events.schema import EventSchema
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import BatchTag
 from paywarden.jobs.catch_up import CatchUp
 from paywarden.jobs.epochs import OpenState
+from paywarden.jobs.live_rules import LiveRules
 from paywarden.jobs.serving import ServedModel
 from paywarden.jobs.state_build import build_state
 from paywarden.jobs.stream import StreamJob
 from paywarden.jobs.stream_identity import StreamIdentity, begin_stream
+from paywarden.jobs.stream_rules import StreamRules
+from paywarden.scoring.rules.book_bytes import from_bytes
+from paywarden.scoring.rules.ruling import fields_of
 
+FIELDS = fields_of(EventSchema().transaction_schema())
 NOTHING = BatchOutcome(0, 0, 0, 0, 0, 0, None, None, None)
 
 
@@ -53,6 +60,10 @@ class Stream:
         self.published, self.reported, self.warnings, self.said = [], [], [], []
         identity, self.state = begin_stream(path, epochs, models.champion, manifests, lambda: events.at(0))
         self.starting = identity.starting
+        self.policy = path.with_name("policy.yaml")
+        self.policy.touch()
+        live = LiveRules(self.policy, FIELDS, self.said.append, self.warnings.append)
+        self.kept = path.with_name("policies")
         ticks = iter(range(0, 1_000_000, 500))
         publish = publish or self.published.append
         self.job = StreamJob(
@@ -61,6 +72,7 @@ class Stream:
             self.state,
             manifests=manifests,
             models=models,
+            rules=StreamRules(live, RuleBookFiles(self.kept), self.warnings.append),
             catch_up=CatchUp(
                 epochs, manifests, events.read, lambda: events.at(0), publish, self.said.append, piece_records
             ),
@@ -130,10 +142,10 @@ class TestBatch:
             seen.append((manifests.read(BatchTag(1, 1)), stream.state.store.current()))
             return NOTHING
 
-        manifest, files, catalogue, recipe, lease, shadow = stream.run(0, execute)
+        manifest, files, catalogue, recipe, lease, rules, shadow = stream.run(0, execute)
         assert seen == [(manifest, BatchTag(1, 1))]
         assert stream.published == [manifest]
-        assert (files, catalogue, shadow) == (bundle.to_files(), engine.catalogue, None)
+        assert (files, catalogue, rules, shadow) == (bundle.to_files(), engine.catalogue, None, None)
         assert (recipe, lease) == (stream.epochs.recipe(engine.digest), stream.state.lease)
         assert manifest == BatchManifest(
             1, 1, stream.ranges(0), engine.digest, "1", bundle.digest, bundle.policy.digest, from_empty=True
@@ -269,6 +281,98 @@ class TestShadow:
         assert stream.warnings == [
             "the challenger, version 2, has failed on 3 of 4 transactions of batch 1; the acting model is not concerned"
         ]
+
+
+LARGE = "rules: [{name: large, when: transaction.amount > 100, then: review}]"
+LARGER = LARGE.replace("100", "2000")
+LACKING = "rules: [{name: odd, when: features.sometime > 1.0, then: review}]"
+
+
+class TestRules:
+    @pytest.fixture
+    def stream(self, start):
+        stream = start()
+        stream.policy.write_text(LARGE)
+        return stream
+
+    def test_a_batch_has_the_book_in_force_and_its_manifest_covers_it(self, stream, bundle):
+        manifest, *_, rules, _shadow = stream.run(0)
+        book = from_bytes(rules)
+        assert [rule.name for rule in book.rules] == ["large"]
+        assert manifest.rules_digest == book.digest
+        assert manifest.policy_digest == book.policy_digest(bundle.policy.digest) != bundle.policy.digest
+        assert stream.said[-1] == f"the policy {book.digest[:12]} is in force: 0 lists, 1 rules"
+
+    def test_another_file_is_taken_up_by_the_next_batch_and_not_within_one(self, stream):
+        def edit(*_):
+            stream.policy.write_text(LARGER)
+            return NOTHING
+
+        first, second = stream.run(0, edit), stream.run(1)
+        assert from_bytes(first[5]).rules[0].when.source.endswith("> 100")
+        assert from_bytes(second[5]).rules[0].when.source.endswith("> 2000")
+        assert first[0].policy_digest != second[0].policy_digest
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("rules: [{name: wrong}]", "rule 'wrong': then is None"),
+            (LACKING, "rule 'odd': there is no feature sometime"),
+        ],
+    )
+    def test_a_wrong_file_is_told_and_the_former_goes_on(self, stream, text, told):
+        before = stream.run(0)[0]
+        stream.policy.write_text(text)
+        assert [stream.run(batch)[0].rules_digest for batch in (1, 2)] == [before.rules_digest] * 2
+        (warning,) = stream.warnings
+        assert warning.startswith("the former policy goes on")
+        assert told in warning
+
+    def test_a_retry_has_the_book_of_its_manifest_though_the_file_changed(self, stream, start):
+        def crash(*_):
+            raise StreamError("killed")
+
+        with pytest.raises(StreamError):
+            stream.run(0, crash)
+        planned = stream.manifests.read(BatchTag(1, 1))
+        stream.policy.write_text(LARGER)
+        again = start()
+        manifest, *_, rules, _shadow = again.run(0)
+        assert manifest == planned
+        assert from_bytes(rules).digest == planned.rules_digest
+        assert again.run(1)[0].rules_digest != planned.rules_digest
+
+    def test_a_retry_without_rules_gets_none_that_came_meanwhile(self, start):
+        stream = start()
+        stream.run(0)
+        stream.policy.write_text(LARGE)
+        again = start()
+        assert again.run(0)[5] is None
+        assert again.run(1)[5] is not None
+
+    def test_a_retry_whose_book_is_lost_does_not_decide_by_another(self, stream, start):
+        planned, *_, rules, _shadow = stream.run(0)
+        (stream.kept / f"{planned.rules_digest}.json").unlink()
+        assert start().run(0)[5] == rules  # the file is still what it was
+        stream.policy.write_text(LARGER)
+        again = start()
+        with pytest.raises(StreamError, match=f"{planned.rules_digest}.json any more; restore that file"):
+            again.run(0, lambda *_: pytest.fail("it ran"))
+        (again.kept / f"{planned.rules_digest}.json").write_bytes(rules.replace(b"100", b"101"))
+        with pytest.raises(DataError, match="was altered"):
+            again.run(0, lambda *_: pytest.fail("it ran"))
+
+    def test_rules_that_a_new_champion_cannot_compute_are_told_once(self, stream, models, engine, bundle):
+        fewer = dataclasses.replace(engine.catalogue, request=engine.catalogue.request[:-1])
+        lost = engine.catalogue.request[-1]
+        models.served["4"] = ServedModel("4", dataclasses.replace(bundle, catalogue=fewer), type(engine)(fewer))
+        stream.policy.write_text(LACKING.replace("sometime", lost))
+        stream.run(0)
+        models.champion_version = "4"
+        for batch in (1, 2):
+            assert stream.run(batch)[5] is not None
+        (warning,) = stream.warnings
+        assert warning.startswith(f"version 4 has no {lost}: rules that read it hold of no payment")
 
 
 class TestFormerModel:

@@ -259,6 +259,9 @@ def test_lists_and_rules_decide_and_are_named(start, tmp_path, bundle):
     api.parts.rules.refresh()
     assert api.post(api.transaction(transaction_id="third")).json()["rules"] == ["stolen"]
     assert any("rule 'wrong'" in line["event"] for line in api.lines)
+    policy.write_text("rules: [{name: odd, when: features.sometime > 1.0, then: review}]")
+    api.parts.refresh_rules()
+    assert any("there is no feature sometime" in line["event"] for line in api.lines)
     decisions = published(api, 3)
     assert [d["rules"] for d in decisions] == [None, ["stolen"], ["stolen"]]
 

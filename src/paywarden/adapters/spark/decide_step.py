@@ -40,8 +40,11 @@ from paywarden.events.schema import EventSchema
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.events import Verdict
 from paywarden.features.manifest import BatchManifest
-from paywarden.scoring.policy import APPROVE, DECISIONS, DECLINE
-from paywarden.scoring.scorer import Scorer, Scores, cached_scorer
+from paywarden.scoring.decide import Decided, decide
+from paywarden.scoring.policy import DECISIONS, DECLINE
+from paywarden.scoring.rules.book_bytes import cached_book
+from paywarden.scoring.rules.rule_book import RuleBook
+from paywarden.scoring.scorer import Scorer, cached_scorer
 
 _TRACED = ("transaction_id", "topic", "partition", "offset")
 _HEADER = pa.struct([("key", pa.string()), ("value", pa.binary())])
@@ -78,12 +81,10 @@ class OutputTopics:
 
 @dataclass(frozen=True)
 class Model:
-    """A model at work: as what it decides, under which version and policy, and what scores."""
+    """A model at work: as what it decides, and under which version."""
 
     source: str
     version: str
-    policy_digest: str
-    scorer: Scorer
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class DecideStep:
     """Scores live rows and writes out all rows, as the last entity step gives them.
 
     ``bundle_files`` gives the broadcast bundle in the worker, ``shadow_files`` that of the challenger which decides the
-    same rows without acting. One booster thread a task: the tasks are the threads.
+    same rows without acting, ``rules`` the bytes of the lists and rules that both are under. One booster thread a task:
+    the tasks are the threads.
     """
 
     catalogue: Catalogue
@@ -100,6 +102,7 @@ class DecideStep:
     topics: OutputTopics
     clock: Clock
     shadow_files: Callable[[], Mapping[str, bytes]] | None = None
+    rules: Callable[[], bytes] | None = None
 
     def __call__(self, tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
         """Records with their outcome (:data:`OUTPUT`), and with latency from Kafka timestamp to decision."""
@@ -132,13 +135,13 @@ class DecideStep:
 
     def _decisions(self, rows: pa.Table) -> pa.Table:
         scorer = cached_scorer(self.bundle_files())
-        acting = Model("stream", str(self.manifest.bundle_version), str(self.manifest.policy_digest), scorer)
+        acting = Model("stream", str(self.manifest.bundle_version))
         engine, known = engine_of(self.catalogue), unpack(rows["features"], rows.num_rows)
         full = np.empty((rows.num_rows, engine.width), dtype=np.float32)
         full[:, : known.shape[1]] = known
         engine.request(to_events(rows, self.catalogue.inputs), full)
-        vectors, scores, decided_at = self._scored(rows, scorer, full)
-        values = self._encoded(rows, acting, vectors, scores, decided_at)
+        decided, decided_at = self._decided(rows, scorer, full)
+        values = self._encoded(rows, acting, decided, decided_at)
         decisions = _records(
             self.topics.predictions,
             rows["routing_key"].cast(pa.binary()),
@@ -147,9 +150,9 @@ class DecideStep:
             latency=pa.array(decided_at - rows["timestamp"].to_numpy()),
             received_at=rows["received_at"],
         )
-        raised = scores.decision != APPROVE
+        raised = decided.alerted
         alerts = decisions.filter(pa.array(raised))
-        kinds = pa.array(np.where(scores.decision[raised] == DECLINE, DECLINED, ALERT), pa.string())
+        kinds = pa.array(np.where(decided.ruling.decision[raised] == DECLINE, DECLINED, ALERT), pa.string())
         alerted = _records(self.topics.alerts, alerts["key"], alerts["value"], kinds)
         return pa.concat_tables([decisions, alerted, self._shadow_decisions(rows, full)])
 
@@ -158,31 +161,25 @@ class DecideStep:
         if self.shadow_files is None:
             return OUTPUT.empty_table()
         try:
-            scorer = cached_scorer(self.shadow_files())
-            shadow = Model("shadow", str(self.manifest.shadow_version), scorer.bundle.policy.digest, scorer)
-            values = self._encoded(rows, shadow, *self._scored(rows, shadow.scorer, full))
+            shadow = Model("shadow", str(self.manifest.shadow_version))
+            values = self._encoded(rows, shadow, *self._decided(rows, cached_scorer(self.shadow_files()), full))
         except Exception:  # noqa: BLE001  # whatever it is: a shadow must not stop the model that acts
             return OUTPUT.empty_table()
         return _records(self.topics.predictions, rows["routing_key"].cast(pa.binary()), values, SHADOW)
 
-    def _scored(
-        self, rows: pa.Table, scorer: Scorer, full: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], Scores, int]:
-        """The model's own vectors out of all features, their scores, and the time."""
-        vectors = np.ascontiguousarray(full[:, self.catalogue.columns(scorer.bundle.feature_names)])
-        return vectors, scorer.score(vectors, rows["transaction_id"]), self.clock()
+    def _decided(self, rows: pa.Table, scorer: Scorer, full: NDArray[np.float32]) -> tuple[Decided, int]:
+        """What a model and the rules make of the rows, given all features; and the time."""
+        book = cached_book(self.rules()) if self.rules else RuleBook()
+        return decide(scorer, self.catalogue, full, rows, book), self.clock()
 
-    def _encoded(
-        self, rows: pa.Table, model: Model, vectors: NDArray[np.float32], scores: Scores, decided_at: int
-    ) -> pa.Array:
-        table = self._decision_table(rows, model, vectors, scores, decided_at)
+    def _encoded(self, rows: pa.Table, model: Model, decided: Decided, decided_at: int) -> pa.Array:
+        table = self._decision_table(rows, model, decided, decided_at)
         return pa.array(encode_decisions(table, EventSchema(self.catalogue.entities)), pa.binary())
 
-    def _decision_table(
-        self, rows: pa.Table, model: Model, vectors: NDArray[np.float32], scores: Scores, decided_at: int
-    ) -> pa.Table:
+    def _decision_table(self, rows: pa.Table, model: Model, decided: Decided, decided_at: int) -> pa.Table:
         count, schema = rows.num_rows, EventSchema(self.catalogue.entities)
-        digests = model.scorer.bundle.digest, model.policy_digest
+        digests = decided.scorer.bundle.digest, decided.policy_digest
+        scores, propensity, vectors = decided.scores, decided.propensity, decided.vectors
         columns = {
             **{name: rows[name] for name in (*_TRACED, "occurred_at", "received_at", "amount_base")},
             **{name: rows[name] for name in schema.entity_columns},
@@ -193,11 +190,12 @@ class DecideStep:
             "decided_at": pa.array(np.full(count, decided_at, np.int64)),
             "raw_score": pa.array(scores.raw),
             "score": pa.array(scores.score),
-            "decision": pa.array(np.array(DECISIONS)[scores.decision]),
-            "propensity": pa.array(scores.propensity, mask=scores.propensity == 1.0),
+            "decision": pa.array(np.array(DECISIONS)[decided.ruling.decision]),
+            "propensity": pa.array(propensity, mask=propensity == 1.0),
             "state_age_ms": pa.nulls(count, pa.int64()),
-            "reasons": pa.array(model.scorer.explain_alerts(vectors, scores.decision != APPROVE), _REASONS),
-            **{name: pa.nulls(count, pa.list_(pa.string())) for name in ("rules", "shadow_rules")},
+            "reasons": pa.array(decided.reasons(), _REASONS),
+            "rules": _names(decided.ruling.fired),
+            "shadow_rules": _names(decided.ruling.shadow),
             "bundle_version": _constant(model.version, count),
             "bundle_digest": _constant(digests[0], count),
             "policy_digest": _constant(digests[1], count),
@@ -210,6 +208,11 @@ class DecideStep:
             "batch_id": pa.array(np.full(count, self.manifest.batch, np.int64)),
             "stream_epoch": pa.array(np.full(count, self.manifest.stream_epoch, np.int64)),
         }
+
+
+def _names(fired: list[list[str]]) -> pa.Array:
+    """Names by row; nulls, which cost nothing, where there are none at all."""
+    return pa.array(fired, pa.list_(pa.string())) if any(fired) else pa.nulls(len(fired), pa.list_(pa.string()))
 
 
 def _constant(text: str, count: int) -> pa.Array:

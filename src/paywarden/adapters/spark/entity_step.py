@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from paywarden.adapters.spark.fold import engine_of, fold_step
-from paywarden.adapters.spark.rows import DEAD, RowSchema, from_parcels, to_parcels
+from paywarden.adapters.spark.rows import DEAD, NO_COLUMNS, RowSchema, from_parcels, to_parcels
 from paywarden.features.catalogue import Catalogue, Step
 from paywarden.features.events import EventBatch
 from paywarden.features.state import BatchTag, Lease, OpenStore, StateStore
@@ -40,11 +40,12 @@ class EntityStep:
     shards: int
     lease: Lease
     tag: BatchTag
+    besides: pa.Schema = NO_COLUMNS
 
     @property
     def rows(self) -> RowSchema:
         """The schema of the rows in the parcels that it takes and gives."""
-        return RowSchema(self.catalogue.inputs)
+        return RowSchema(self.catalogue.inputs, self.besides)
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Parcels of the rows that :meth:`folded` gives."""

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from paywarden.adapters.spark.rows import RowSchema, one_array, pack, shard_column, to_events, unpack
+from paywarden.adapters.spark.rows import one_array, pack, shard_column, to_events, unpack
 from paywarden.features.catalogue import Catalogue, Step
 from paywarden.features.duplicates import ROUTING
 from paywarden.features.engine import Engine
@@ -60,4 +60,4 @@ def fold_step(live: pa.Table, catalogue: Catalogue, step: Step, shards: int, sta
     columns["features"] = pack(vectors[:, :folded])
     columns["verdict"] = pa.array(verdicts)
     columns["shard"] = shard_column(tokens, events.routing_key, shards)
-    return RowSchema(catalogue.inputs).table(live.num_rows, columns)
+    return pa.table(columns, schema=live.schema)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from paywarden.adapters.spark.rows import DEAD, RowSchema, one_array, shard_column, to_parcels
+from paywarden.adapters.spark.rows import DEAD, NO_COLUMNS, RowSchema, one_array, shard_column, to_parcels
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.limits import Limits
 from paywarden.events.schema import EventSchema
@@ -31,7 +31,7 @@ _TIMES_AND_AMOUNT = Inputs(())
 class ParseStep:
     """Validates transactions and labels; a callable for ``mapInArrow`` that keeps no state.
 
-    ``inputs`` is what the catalogue of the batch reads of events.
+    ``inputs`` is what the catalogue of the batch reads of events, ``besides`` what its rules read of transactions.
     """
 
     schema: EventSchema
@@ -40,11 +40,12 @@ class ParseStep:
     labels_topic: str
     shards: int
     inputs: Inputs = _TIMES_AND_AMOUNT
+    besides: pa.Schema = NO_COLUMNS
 
     @property
     def rows(self) -> RowSchema:
         """The schema of the rows in its parcels."""
-        return RowSchema(self.inputs)
+        return RowSchema(self.inputs, self.besides)
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Parcels of rows in flight, a row for every Kafka record."""
@@ -79,6 +80,7 @@ class ParseStep:
             columns["amount_base"] = one_array(events["amount_base"])
             columns["source"] = pa.array(source_of_transactions(events))
             columns["declined"] = pa.array(is_declined(events))
+            columns |= {name: one_array(events[name]) for name in self.besides.names}
             columns |= {f"code_{name}": pa.array(code_column(events[name])) for name in self.inputs.codes}
             columns |= {f"number_{name}": pa.array(number_column(events[name])) for name in self.inputs.numbers}
         else:

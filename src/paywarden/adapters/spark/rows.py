@@ -15,8 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.events.schema import EventSchema
 from paywarden.features.events import EventBatch, Inputs
 from paywarden.features.hashing import hash_strings, shards_of
+from paywarden.scoring.rules.read_columns import column_of
+from paywarden.scoring.rules.rule_book import RuleBook
 
 DEAD = -1
 """The kind of a row that failed validation; it passes through every step untouched."""
@@ -29,15 +32,19 @@ INPUT_COLUMNS = ("key", "value", "topic", "partition", "offset", "timestamp")
 """What the first step reads of Kafka's rows, ``timestamp`` as bigint epoch milliseconds."""
 
 
+NO_COLUMNS = pa.schema([])
+
+
 @dataclass(frozen=True)
 class RowSchema:
-    """Columns of a row in flight, for what a catalogue reads of events.
+    """Columns of a row in flight, for what a catalogue reads of events, and what rules read besides.
 
     ``shard`` is where the next step runs; ``features`` holds the float32 bytes of the steps already taken; ``raw_key``,
-    ``raw_value``, ``reason`` and ``detail`` belong to dead rows.
+    ``raw_value``, ``reason`` and ``detail`` belong to dead rows. ``besides`` are columns of canonical transactions.
     """
 
     inputs: Inputs
+    besides: pa.Schema = NO_COLUMNS
 
     @property
     def arrow(self) -> pa.Schema:
@@ -62,6 +69,7 @@ class RowSchema:
                 *((f"entity_{name}", pa.string()) for name in self.inputs.entities),
                 *((f"code_{name}", pa.int64()) for name in self.inputs.codes),
                 *((f"number_{name}", pa.float64()) for name in self.inputs.numbers),
+                *self.besides,
                 ("raw_key", pa.binary()),
                 ("raw_value", pa.binary()),
                 ("reason", pa.string()),
@@ -74,6 +82,14 @@ class RowSchema:
         return pa.table(
             [columns.get(field.name, pa.nulls(rows, field.type)) for field in self.arrow], schema=self.arrow
         )
+
+
+def besides(book: RuleBook, inputs: Inputs, schema: EventSchema) -> pa.Schema:
+    """The columns of canonical transactions that lists and rules read and that rows do not bear anyway."""
+    transactions = schema.transaction_schema()
+    borne = {"amount_base", *(f"entity_{name}" for name in inputs.entities)}
+    read = sorted({column_of(name, transactions.names) for name in book.fields} - borne)
+    return pa.schema([transactions.field(name) for name in read])
 
 
 def to_parcels(rows: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
-from pyspark import Accumulator, Broadcast
+from pyspark import Accumulator, Broadcast, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
@@ -28,7 +28,7 @@ from paywarden.adapters.spark.checkpoint import TopicOffsets, batch_ranges
 from paywarden.adapters.spark.decide_step import OUTPUT_DDL, SINK_COLUMNS, DecideStep, OutputTopics
 from paywarden.adapters.spark.entity_step import EntityStep
 from paywarden.adapters.spark.parse_step import ParseStep
-from paywarden.adapters.spark.rows import INPUT_COLUMNS, PARCEL_DDL
+from paywarden.adapters.spark.rows import INPUT_COLUMNS, NO_COLUMNS, PARCEL_DDL, besides
 from paywarden.adapters.spark.tally import Counts, count_records, new_tally, outcome_of
 from paywarden.adapters.spark.task_errors import ended, translated
 from paywarden.clock import Clock
@@ -37,6 +37,9 @@ from paywarden.features.batch import Execute
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import Lease, OpenStore
+from paywarden.scoring.rules.book_bytes import cached_book
+
+Value = TypeVar("Value")
 
 
 class BatchJob(Protocol):
@@ -170,21 +173,32 @@ class SparkStream:
         catalogue: Catalogue,
         open_store: OpenStore,
         lease: Lease,
+        rules: bytes | None = None,
         shadow: Mapping[str, bytes] | None = None,
     ) -> BatchOutcome:
         """Decide one batch of Kafka's rows as the manifest says, in one action that ends with the write to Kafka.
 
         Features are those of the catalogue, folded into the state of ``open_store`` under its lease; ``files`` are the
-        bundle's, ``shadow`` those of the challenger beside it. Raises what a task raised of our own errors, and
-        StreamError for Spark's.
+        bundle's, ``shadow`` those of the challenger beside it, ``rules`` the bytes of lists and rules. Raises what a
+        task raised of our own errors, and StreamError for Spark's.
         """
-        shared = [
-            _Broadcast(self.session.sparkContext.broadcast(dict(one))) for one in (files, shadow) if one is not None
-        ]
+        shared = _Shared(self.session.sparkContext)
         tally = new_tally(self.session.sparkContext)
-        parse = replace(self.parse, inputs=catalogue.inputs)
-        steps = [EntityStep(catalogue, step, open_store, parse.shards, lease, manifest.tag) for step in catalogue.steps]
-        decide = DecideStep(catalogue, shared[0], manifest, self.outputs, self.clock, *shared[1:])
+        columns = besides(cached_book(rules), catalogue.inputs, self.parse.schema) if rules else NO_COLUMNS
+        parse = replace(self.parse, inputs=catalogue.inputs, besides=columns)
+        steps = [
+            EntityStep(catalogue, step, open_store, parse.shards, lease, manifest.tag, columns)
+            for step in catalogue.steps
+        ]
+        decide = DecideStep(
+            catalogue,
+            shared(dict(files)),
+            manifest,
+            self.outputs,
+            self.clock,
+            None if shadow is None else shared(dict(shadow)),
+            None if rules is None else shared(rules),
+        )
         try:
             self._decided(records, parse, steps, FoldAndDecide(steps[-1], decide, tally)).write.format("kafka").options(
                 **SINK_OPTIONS, **self.kafka_options, includeHeaders="true"
@@ -194,8 +208,7 @@ class SparkStream:
         else:
             return outcome_of(tally.value)
         finally:
-            for one in shared:
-                one.shared.unpersist()
+            shared.end()
 
     def _decided(
         self, records: DataFrame, parse: ParseStep, steps: Sequence[EntityStep], last: FoldAndDecide
@@ -226,10 +239,27 @@ class FoldAndDecide:
 
 
 @dataclass(frozen=True)
-class _Broadcast:
+class _Broadcast(Generic[Value]):
     """The value of a broadcast, read in the worker."""
 
-    shared: Broadcast[dict[str, bytes]]
+    shared: Broadcast[Value]
 
-    def __call__(self) -> Mapping[str, bytes]:
+    def __call__(self) -> Value:
         return self.shared.value
+
+
+class _Shared:
+    """Broadcasts values for one batch."""
+
+    def __init__(self, context: SparkContext) -> None:
+        self._context = context
+        self._broadcasts: list[Broadcast[Any]] = []
+
+    def __call__(self, value: Value) -> _Broadcast[Value]:
+        self._broadcasts.append(self._context.broadcast(value))
+        return _Broadcast(self._broadcasts[-1])
+
+    def end(self) -> None:
+        """Take them back from the workers."""
+        for one in self._broadcasts:
+            one.unpersist()

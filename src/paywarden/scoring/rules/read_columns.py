@@ -14,8 +14,12 @@ from paywarden.scoring.rules.screen import Column
 
 
 def column_of(field: str, columns: Sequence[str]) -> str:
-    """The column of canonical transactions that a field's name in lists and rules stands for."""
-    return "amount_base" if field == "amount" else field if field in columns else f"entity_{field}"
+    """The column of transactions that a field's name in lists and rules stands for.
+
+    An entity comes first: beside it, rows in flight and archived ones have columns of Kafka's, such as ``topic``.
+    """
+    entity = f"entity_{field}"
+    return "amount_base" if field == "amount" else entity if entity in columns else field
 
 
 class ReadColumns:

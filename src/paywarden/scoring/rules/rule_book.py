@@ -90,13 +90,28 @@ class RuleBook:
         return bool(self.lists or self.rules)
 
     @cached_property
+    def content(self) -> bytes:
+        """All that it says in canonical JSON: what is kept of it, and what travels to workers."""
+        return canonical_bytes(self.to_dict())
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of all that it says."""
-        return sha256_hex(canonical_bytes(self.to_dict()))
+        """SHA-256 (hex) of its content."""
+        return sha256_hex(self.content)
 
     def policy_digest(self, thresholds: str) -> str:
         """The digest of a policy made of these thresholds (their digest) and this book; theirs alone if it is empty."""
         return sha256_hex(canonical_bytes({"rules": self.digest, "thresholds": thresholds})) if self else thresholds
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The fields of a transaction that its lists and rules read, as they call them."""
+        return frozenset({one.field for one in self.lists} | self._read_of("transaction"))
+
+    @cached_property
+    def features(self) -> frozenset[str]:
+        """The features that its rules read."""
+        return frozenset(self._read_of("features"))
 
     def require(self, fields: Sequence[str], features: Sequence[str] | None = None) -> None:
         """Raise ConfigurationError where a list or rule reads a field, or a feature, that there is not.
@@ -114,6 +129,10 @@ class RuleBook:
                 if whose == "features" and features is not None and name not in features:
                     raise _missing(f"rule {rule.name!r}", f"no feature {name}", _like(name, features))
             rule.when.check(_sample(rule.when, fields))
+
+    def _read_of(self, whole: str) -> set[str]:
+        reads = (read.partition(".") for rule in self.rules for read in rule.when.reads)
+        return {name for whose, _, name in reads if whose == whole}
 
     def to_dict(self) -> dict[str, Any]:
         """The book as a JSON document."""

@@ -45,7 +45,7 @@ def scoring_app(
         publisher.start()
         tasks = [
             asyncio.create_task(_repeat(api.poll_seconds, parts.models.refresh)),
-            asyncio.create_task(_repeat(api.poll_seconds, parts.rules.refresh)),
+            asyncio.create_task(_repeat(api.poll_seconds, parts.refresh_rules)),
             asyncio.create_task(_repeat(_FIGURES_EVERY_SECONDS, lambda: _figures(parts, metrics))),
         ]
         yield

@@ -108,6 +108,12 @@ def test_a_row_is_judged_as_if_it_were_alone():
     assert together.fired == [a.fired[0] for a in alone]
 
 
+def test_an_entity_is_not_taken_for_a_column_of_kafka():
+    table = rows().append_column("topic", pa.array(["transactions"])).append_column("entity_topic", pa.array(["mine"]))
+    found = rule(book(when("t", "transaction.topic == 'mine'", "review")), table, np.zeros(1, np.int8))
+    assert found.fired == [["t"]]
+
+
 def test_an_empty_book_touches_nothing():
     decision = np.array([2, 0], np.int8)
     found = rule(RuleBook(), rows({}, {}), decision)
