@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 
 import httpx
@@ -19,7 +20,8 @@ from paywarden.wiring.console import console_parts
 
 
 @pytest.fixture
-def settings(kafka, tmp_path):
+def settings(kafka, tmp_path, new_database):
+    shutil.copy(new_database, tmp_path)
     stem = f"stream-page{time.time_ns()}"
     names = ("transactions", "labels", "alerts", "predictions", "dead_letters", "manifests", "outcomes", "redriven")
     made = Settings(
@@ -34,8 +36,6 @@ def settings(kafka, tmp_path):
 def client(settings):
     """Logs in with a role, over a console of these settings."""
     parts = console_parts(settings)
-    for name in ("analyst", "lead"):
-        parts.accounts.put(name, PASSWORD, name)
     with listening(parts) as address, httpx.Client(base_url=address, timeout=60) as client:
 
         def log_in(role):
