@@ -19,7 +19,7 @@ QUIX_READY := .cache/quix/.ready
 # Idle threads of XGBoost sleep instead of spinning: on a shared machine training is three times faster.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help demo setup jars airflow-env airflow-lock test test-faults lint types contracts check format bench bench-api bench-stream quix-env soak clean stack-init stack stack-down stack-logs stack-reset stack-test
+.PHONY: help demo setup jars airflow-env airflow-lock test test-faults test-slow lint types contracts check format bench bench-api bench-stream quix-env soak clean stack-init stack stack-down stack-logs stack-reset stack-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +42,10 @@ test: setup jars airflow-env ## Run the tests (ARGS="tests/unit -k name" for som
 	$(RUN) pytest $(ARGS)
 
 test-faults: setup jars ## Do faults to a running stream, and see that nothing is lost (ARGS="-k name" for some; slow)
-	$(RUN) pytest tests/faults tests/integration/stream -m '' --timeout 1800 $(ARGS)
+	$(RUN) pytest tests/faults --timeout 1800 $(ARGS)
+
+test-slow: setup jars ## Run the variants of tests that `make test` leaves out (ARGS as there)
+	$(RUN) pytest -m slow --timeout 1800 $(ARGS)
 
 lint: setup ## Check style and formatting
 	$(RUN) ruff check .

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from tests.integration.stream.harness import trained_pair
-
 from paywarden.events.decision import of_source
 from paywarden.jobs.account import SHADOW, STREAM
 
 
-def test_a_challenger_shadows_is_promoted_and_rolled_back(new_harness):
-    old, new = trained_pair()
-    harness = new_harness({"stream": {"shadow": True, "model_poll_seconds": 0.2}}, backend="lmdb")
+def test_a_challenger_shadows_is_promoted_and_rolled_back(new_stream, models):
+    old, new = models
+    harness = new_stream(sections={"stream": {"shadow": True, "model_poll_seconds": 0.2}})
     first, second = harness.register_champion(old), harness.register(new)
     harness.registry.set_alias("challenger", second)
     sent = harness.produce_days(0, 4)

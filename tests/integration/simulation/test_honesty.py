@@ -81,7 +81,7 @@ def without_history(recordings) -> TrainingResult:
     return train(narrow, split_of(narrow), _SETTINGS)
 
 
-@pytest.fixture(scope="module", params=["by default", "with devices"])
+@pytest.fixture(scope="module", params=["by default", pytest.param("with devices", marks=pytest.mark.slow)])
 def model(recordings, request) -> TrainingResult:
     dataset = recordings[request.param].dataset
     return train(dataset, split_of(dataset), _SETTINGS)

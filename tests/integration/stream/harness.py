@@ -30,7 +30,8 @@ from paywarden.scoring.scorer import Scorer
 from paywarden.settings import load_settings
 from paywarden.simulation.arrivals import arrivals
 from paywarden.simulation.world import World
-from paywarden.training.trainer import TrainingResult, train
+from paywarden.training.boosters import XGBoostTrainer
+from paywarden.training.trainer import TrainingResult, TrainingSettings, train
 
 SCHEMA = EventSchema()
 _START_SECONDS = 400.0
@@ -42,6 +43,9 @@ add:
   - {entity: card, aggregation: sum, field: amount, window: 2h, tile: 20m}
 """
 """One more windowed feature, and so another state."""
+
+
+_QUICK = TrainingSettings(booster=XGBoostTrainer(max_rounds=40, learning_rate=0.3, early_stopping_rounds=10))
 
 
 def trained_pair() -> tuple[TrainingResult, TrainingResult]:
@@ -59,7 +63,7 @@ def trained(catalogue: str) -> TrainingResult:
     )
     features = wiring.catalogue(load_settings(features={"catalogue": catalogue}))
     dataset = replayed_dataset(history, features, 3 * wiring.days_ms(1))
-    return train(dataset, split_of(dataset), catalogue=features)
+    return train(dataset, split_of(dataset), _QUICK, catalogue=features)
 
 
 class StreamHarness:
