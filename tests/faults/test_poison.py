@@ -22,7 +22,7 @@ TEN_MEGABYTES = 10 * 1024 * 1024
 
 def payment(**changed):
     """A valid payment as JSON, with fields changed; None removes one."""
-    day = next(iter(World(5, cards=40, merchants=10, fraud_rate=0.03).days(0, 1)))
+    day = next(iter(World(5, cards=60, merchants=60, fraud_rate=0.03).days(0, 1)))
     document = {**json.loads(encode_transactions(day.transactions.slice(0, 1), EventSchema())[0]), **changed}
     return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
 

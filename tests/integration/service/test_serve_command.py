@@ -67,7 +67,7 @@ def test_two_workers_answer_publish_and_end_in_good_order(environment, kafka, tm
 
 
 def _address(log, server):
-    for _ in range(1200):
+    for _ in range(3600):
         found = re.search(r"http://[\d.]+:\d+", log.read_text())
         if found:
             return found[0]
