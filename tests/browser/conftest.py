@@ -26,9 +26,9 @@ WAIT_MS = 120_000
 """A busy machine is slow, and no wait is a claim about speed."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    """The browser, with a profile of its own."""
+    """The browser, with a profile of its own; no longer than needed: Playwright keeps an event loop in this thread."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         missing = "there is no Chromium on PATH; on Debian or Ubuntu: apt-get install chromium"

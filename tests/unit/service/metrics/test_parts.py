@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -150,7 +150,8 @@ def test_the_console_counts_by_route_and_never_by_what_a_path_holds(registry):
             for path in ("/cases/1", "/cases/2", "/cases/13", "/nothing/4111"):
                 await client.get(path)
 
-    asyncio.run(ask())
+    with start_blocking_portal() as another_thread:
+        another_thread.call(ask)
     counted = {
         (sample.labels["route"], sample.labels["status"]): sample.value
         for family in registry.collect()
