@@ -70,7 +70,7 @@ def test_only_settings_reads_the_environment():
         "adapters/local/mlflow_server.py",  # the child's environment
         "adapters/mlflow/client.py",  # switches of the library itself, set before its import
         "adapters/spark/session.py",  # the workers' environment
-        "wiring/__init__.py",  # the child's environment
+        "wiring/machine.py",  # the child's environment
         "service/api/workers.py",  # how prometheus-client is told where workers share their figures
     }
     readers = {

@@ -204,7 +204,9 @@ def test_how_models_are_trained_is_set_in_its_section():
 
 def test_lag_is_what_kafka_holds_beyond_a_manifest(monkeypatch):
     ends = {"transactions": {0: 30, 1: 8}, "labels": {0: 5}}
-    monkeypatch.setattr(wiring, "end_offsets", lambda connection, topics: {t: ends[t] for t in topics})
+    monkeypatch.setattr(
+        "paywarden.wiring.stream_run.end_offsets", lambda connection, topics: {t: ends[t] for t in topics}
+    )
     ranges = (
         OffsetRange("labels", 0, 0, 5),
         OffsetRange("transactions", 0, 0, 20),
@@ -241,7 +243,7 @@ def test_events_between_offsets_are_the_valid_ones_of_the_ranges(monkeypatch):
     (day,) = World(4, cards=40, merchants=60).days(0, 1)
     valid = day.transactions.slice(0, 3)
     source = Source([b"{", *encode_transactions(valid, EventSchema())])
-    monkeypatch.setattr(wiring, "kafka_source", lambda _: source)
+    monkeypatch.setattr("paywarden.wiring.online_states.kafka_source", lambda _: source)
     ranges = (OffsetRange("labels", 0, 5, 5), OffsetRange("transactions", 0, 0, 3))
     transactions, labels = wiring.events_between(load_settings())(ranges)
     assert source.asked == [({"transactions": {0: 0}}, {"transactions": {0: 3}})]  # nothing of the labels

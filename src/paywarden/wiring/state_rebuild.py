@@ -10,9 +10,9 @@ from paywarden.adapters.spark.checkpoint import last_commit
 from paywarden.errors import StateStoreError
 from paywarden.jobs.archive import archive_beside_others
 from paywarden.jobs.state_rebuild import Rebuilt, folded_manifests, rebuild_state, require_archived
-from paywarden.jobs.stream_identity import StreamIdentity
 from paywarden.jobs.training_data import read_history
 from paywarden.settings import Settings
+from paywarden.wiring.online_states import identity_of
 
 
 def rebuild_online_state(
@@ -23,7 +23,7 @@ def rebuild_online_state(
     What Kafka holds and the lake does not is archived first. Raises StateStoreError where there is no stream to rebuild
     for, LeaseHeld where one holds the state.
     """
-    identity = StreamIdentity.load(wiring.stream_directory(settings) / "identity.json")
+    identity = identity_of(settings)
     if identity is None:
         raise StateStoreError(
             f"no stream has begun in {wiring.stream_directory(settings)}, so no state can be made again; "
