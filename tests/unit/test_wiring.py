@@ -139,10 +139,11 @@ def test_the_policy_reaches_the_training():
 def test_a_stream_does_not_start_with_rules_that_its_champion_cannot_compute(tmp_path):
     policy = tmp_path / "policy.yaml"
     policy.write_text("rules: [{name: odd, when: features.sometime > 1.0, then: review}]")
+    settings = load_settings(policy={"file": policy}, stream={"manifests": tmp_path / "manifests"})
     said = []
 
     def rules(champion):
-        return stream_rules(policy, tmp_path / "manifests", EventSchema(), champion, pytest.fail, said.append)
+        return stream_rules(settings, champion, pytest.fail, said.append)
 
     catalogue = full_catalogue(EventSchema())
     with pytest.raises(ConfigurationError, match="rule 'odd': there is no feature sometime"):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import pyarrow as pa
 
 from paywarden import wiring
 from paywarden.adapters.alerts.accounts import Session, SqlAccounts
@@ -135,9 +138,7 @@ class Health:
         topic = self.settings.kafka.topics.dead_letters
         try:
             source = wiring.kafka_source(self.settings, headers=True)
-            ends, earliest = source.end_offsets([topic])[topic], source.earliest_offsets([topic])[topic]
-            start = {p: max(earliest[p], end - _LETTERS) for p, end in ends.items()}
-            rows = [row for table in source.read({topic: start}, {topic: ends}) for row in table.to_pylist()]
+            rows = [row for table in _newest(source, topic, _LETTERS) for row in table.to_pylist()]
         except KafkaError:
             return None
         return [_letter(row) for row in sorted(rows, key=lambda row: -row["timestamp"])[:_LETTERS]]
@@ -164,10 +165,15 @@ class Health:
             self.redriving.release()
 
 
-def _last_batch(source: Source, topic: str) -> BatchManifest | None:
+def _newest(source: Source, topic: str, records: int) -> Iterable[pa.Table]:
+    """The last so many records of each partition."""
     ends, earliest = source.end_offsets([topic])[topic], source.earliest_offsets([topic])[topic]
-    start = {p: max(earliest[p], end - _MANIFESTS) for p, end in ends.items()}
-    tables = source.read({topic: start}, {topic: ends})
+    start = {p: max(earliest[p], end - records) for p, end in ends.items()}
+    return source.read({topic: start}, {topic: ends})
+
+
+def _last_batch(source: Source, topic: str) -> BatchManifest | None:
+    tables = _newest(source, topic, _MANIFESTS)
     manifests = [BatchManifest.from_json(text) for table in tables for text in table["value"].to_pylist()]
     return max((one for one in manifests if one.batch), key=lambda one: one.tag, default=None)
 

@@ -21,8 +21,8 @@ from paywarden.jobs.api_keys import ApiKey, create_key, revoke_key
 from paywarden.jobs.live_model import LiveModels
 from paywarden.jobs.live_rules import LiveRules
 from paywarden.jobs.serving import ServingModels
-from paywarden.scoring.rules.ruling import fields_of
 from paywarden.settings import Settings
+from paywarden.wiring.stream_rules import live_rules
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,6 @@ def scoring_parts(
     finally:
         models.close()
         answers.close()
-
-
-def live_rules(settings: Settings, say: Callable[[str], None], warn: Callable[[str], None]) -> LiveRules:
-    """The rule book of the settings' policy file. Raises ConfigurationError where it is wrong."""
-    fields = fields_of(wiring.event_schema(settings).transaction_schema())
-    return LiveRules(settings.policy.file, fields, say, warn)
 
 
 def key_file(settings: Settings) -> KeyFile[ApiKey]:

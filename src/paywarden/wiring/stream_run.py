@@ -74,9 +74,7 @@ def stream(
     topics, directory = settings.kafka.topics, stream_directory(settings)
     models, epochs, source = serving_models(settings, warn), state_epochs(settings), kafka_source(settings)
     watch = ModelWatch(models, settings.stream.model_poll_seconds)
-    rules = stream_rules(
-        settings.policy.file, settings.stream.manifests, event_schema(settings), watch.champion, warn, say
-    )
+    rules = stream_rules(settings, watch.champion, warn, say)
 
     def earliest() -> TopicOffsets:
         return source.earliest_offsets([topics.transactions, topics.labels])

@@ -53,8 +53,7 @@ class ReadColumns:
 
     def texts(self, field: str) -> list[str]:
         """A list's field of every row, as text."""
-        column = _of_transactions(self._transactions, field)
-        return [str(value) if value else "" for value in column.tolist()]
+        return [str(value) if value else "" for value in self._values(f"transaction.{field}") or ()]
 
     def row(self, place: int, reads: Iterable[str]) -> Row:
         """What is to be read of one row, and no more: handing a value over to CEL takes longer than comparing it."""
