@@ -68,16 +68,19 @@ def check_data(
     """Hold what arrived since the last training (or in the last `days`) against what came before.
 
     `last_training` and `champion` are the `training` documents of the bundles of the newest version and of the one that
-    serves, None where there is none: fields are then compared with those of all days before. `as_of` (epoch ms) is the
-    newest arrival by default. Raises LakeError without a table of transactions, DataError for one without a valid row.
+    serves, None where there is none: fields are then compared with those of all days before. `as_of` (epoch ms) is by
+    default when the newest transaction came, as for a training; a verdict on history that is played comes long after.
+    Raises LakeError without a table of transactions, DataError for one without a valid row.
     """
     archived = lake.read(transactions_topic)
     transactions = valid_rows(archived)
     if not transactions.num_rows:
         raise DataError("the lake holds no valid transaction; run `paywarden produce` and `paywarden archive` first")
     marked = lake.read(labels_topic) if lake.exists(labels_topic) else None
-    newest = max(_newest(transactions), _newest(valid_rows(marked)) if marked is not None else 0)
-    as_of = newest if as_of is None else as_of
+    if as_of is None:
+        as_of = int(pc.max(transactions["received_at"]).as_py())
+    else:
+        last_training, champion = _known(last_training, as_of), _known(champion, as_of)
     since = _since(last_training, as_of, days)
     transactions = transactions.filter(pc.less_equal(transactions["received_at"], as_of))
     received_at = transactions["received_at"].to_numpy()
@@ -129,6 +132,11 @@ def _checks(
     yield "label_delay", (shift.to_dict() if shift else None, [one for one in found if one.fault])
 
 
+def _known(training: Mapping[str, Any] | None, as_of: int) -> Mapping[str, Any] | None:
+    """A training, unless it came after the moment that is asked about, as most do where the past is made up for."""
+    return training if training and int(training["as_of"]) <= as_of else None
+
+
 def _since(last_training: Mapping[str, Any] | None, as_of: int, days: float | None) -> int:
     """When the last training was, or `days` ago; a week ago where there was none."""
     if days is not None or last_training is None:
@@ -140,7 +148,3 @@ def _before(champion: Mapping[str, Any] | None, first: int, since: int) -> Windo
     """The window that the champion was trained and judged on, or all that came before."""
     split = champion.get("split") if champion else None
     return Window(int(split["train"][0]), int(split["test"][1])) if split else Window(first, max(since, first + 1))
-
-
-def _newest(table: pa.Table) -> int:
-    return int(pc.max(table["received_at"]).as_py() or 0)

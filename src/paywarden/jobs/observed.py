@@ -71,19 +71,20 @@ def observe(
 ) -> Observed:
     """The last `days` of decisions, with transactions of `card_days` more, for what is known of their cards.
 
-    `as_of` (epoch ms) is the newest arrival by default. Raises DataError where the lake holds no decision.
+    `as_of` (epoch ms) is by default when the newest transaction came, not what the clock says: where history is played,
+    its decisions are made long after. Raises DataError where the lake holds no decision.
     """
     if not lake.exists(topics.predictions):
         raise DataError("the lake holds no decision yet; start `paywarden stream run`, then run `paywarden archive`")
-    newest = [lake.newest(topics.predictions, "timestamp"), lake.newest(topics.transactions, "received_at")]
-    known_at = max((at for at in newest if at is not None), default=0) if as_of is None else as_of
+    known_at = _present(lake, topics) if as_of is None else as_of
     start = int(known_at - days * DAY_MS)
     raw = lake.read_since(topics.predictions, "timestamp", start)
     earlier = start - int(card_days * DAY_MS)
     transactions = _until(valid_rows(lake.read_since(topics.transactions, "received_at", earlier)), known_at)
     found = lake.read_since(topics.labels, "received_at", 0) if lake.exists(topics.labels) else None
     labels = schema.label_schema().empty_table() if found is None else _until(valid_rows(found), known_at)
-    return Observed(known_at, _decisions(raw, schema, known_at), transactions, labels)
+    made = raw if as_of is None else raw.filter(pc.less_equal(raw["timestamp"], as_of))
+    return Observed(known_at, _until(_decisions(made, schema, known_at), known_at), transactions, labels)
 
 
 def matured(observed: Observed, bundle: ModelBundle, window: Window) -> Predictions:
@@ -134,8 +135,12 @@ def vectors_of(decisions: pa.Table, width: int) -> tuple[NDArray[np.float32], ND
     return flat.astype(np.float32).reshape(-1, width), rows
 
 
+def _present(lake: Lake, topics: Topics) -> int:
+    newest = lake.newest(topics.transactions, "received_at")
+    return newest if newest is not None else lake.newest(topics.predictions, "timestamp") or 0
+
+
 def _decisions(raw: pa.Table, schema: EventSchema, as_of: int) -> pa.Table:
-    raw = raw.filter(pc.less_equal(pc.cast(raw["timestamp"], pa.int64()), as_of))
     recent = pc.cast(raw["timestamp"], pa.int64()).to_numpy() >= as_of - _VECTOR_DAYS * DAY_MS
     parts = [decision_schema(schema).empty_table()]
     for wanted in (True, False):

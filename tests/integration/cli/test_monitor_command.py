@@ -18,6 +18,7 @@ from paywarden.events.decision import encode_decisions
 from paywarden.features.replay import replay
 from paywarden.features.templates import core_catalogue
 from paywarden.jobs.archive import REJECT_COLUMNS
+from paywarden.jobs.observed import Topics, observe
 from paywarden.jobs.train import train_and_register
 from paywarden.jobs.training_data import History
 from paywarden.settings import ENVIRONMENT_PREFIX
@@ -121,6 +122,21 @@ def test_a_quiet_champion_ends_with_0_and_leaves_its_files(run, tmp_path):
     assert f'paywarden_monitor_verdict{{verdict="{found["verdict"]}"}} 1' in metrics
     assert 'paywarden_monitor_psi{column="amount",days="7"}' in metrics
     assert json.loads((tmp_path / "report.json").read_text())["drift"]["score"][0]["rows"] > 100
+
+
+def test_history_that_is_played_has_a_present_of_its_own(place, tmp_path):
+    """Its decisions are made by today's clock; they are looked at all the same."""
+    kept, played = DeltaLake(str(place / "data" / "lake")), DeltaLake(str(tmp_path))
+    for topic in ("transactions", "labels", "predictions"):
+        table = kept.read(topic)
+        if topic == "predictions":
+            made = pc.add(table["timestamp"], 300 * DAY)
+            table = table.set_column(table.column_names.index("timestamp"), "timestamp", made)
+        played.append(topic, table, {0: None}, {0: table.num_rows})
+    topics = Topics("transactions", "labels", "predictions")
+    expected, found = (observe(lake, topics, WORLD.schema, 60) for lake in (kept, played))
+    assert found.as_of == expected.as_of == pc.max(kept.read("transactions")["received_at"]).as_py()
+    assert found.decisions.num_rows == expected.decisions.num_rows > 3000
 
 
 def test_a_silent_stream_ends_with_3(run, tmp_path):

@@ -20,7 +20,10 @@ WORLD = World(5, cards=300, merchants=120)
 START = WORLD.start_at_ms
 TRAINED = 70
 """Days that the last training, whose model serves, knew of."""
-CHAMPION = {"split": {"train": [START, START + 40 * DAY], "test": [START + 49 * DAY, START + 56 * DAY]}}
+CHAMPION = {
+    "as_of": START + TRAINED * DAY,
+    "split": {"train": [START, START + 40 * DAY], "test": [START + 49 * DAY, START + 56 * DAY]},
+}
 
 
 class Lake:
@@ -167,6 +170,31 @@ def test_a_wave_of_fraud_labels_stops(events):
         wave = wave.drop_columns([name] if name in wave.column_names else []).append_column(name, values)
     found = check(transactions, pa.concat_tables([labels, wave.select(labels.column_names)]), as_of=77)
     assert ("fraud rate", "labels") in kinds(found)
+
+
+def test_a_moment_before_the_last_training_is_looked_at_as_if_there_were_none(events):
+    """As a backfill does."""
+    moment = START + (TRAINED - 10) * DAY
+    lake = Lake(transactions=archived(events[0]), labels=archived(events[1]))
+    last = {"as_of": START + TRAINED * DAY}
+    found, without = (
+        check_data(lake, TRANSACTIONS, LABELS, *known, ArrivalSettings(), label_delay_ms=DELAY, as_of=moment).to_dict()
+        for known in ((last, CHAMPION), (None, None))
+    )
+    assert found == without
+    assert (found["verdict"], found["since"]) == ("fine", moment - 7 * DAY)
+
+
+def test_a_verdict_of_today_on_history_that_is_played_changes_nothing(events):
+    transactions, labels = (known(table, START + 77 * DAY) for table in events)
+    today = labels.set_column(
+        labels.column_names.index("received_at"), "received_at", pa.array([START + 400 * DAY] * len(labels))
+    )
+    lake = Lake(transactions=archived(transactions), labels=archived(pa.concat_tables([labels, today.slice(0, 1)])))
+    last = {"as_of": START + TRAINED * DAY}
+    found = check_data(lake, TRANSACTIONS, LABELS, last, CHAMPION, ArrivalSettings(), label_delay_ms=DELAY)
+    assert found.as_of == pc.max(transactions["received_at"]).as_py()
+    assert found.verdict == "fine"
 
 
 def test_an_empty_lake_says_what_to_run(events):
