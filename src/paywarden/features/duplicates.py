@@ -47,11 +47,15 @@ def judge_repeats(
     )
 
 
+def newest_payment(states: NDArray[np.int64], memory: Memory) -> NDArray[np.int64]:
+    """When each routing record last remembered a payment, int64 ``[k]``; 0 for one that remembers none."""
+    return states[:, 1 + memory.ids : 1 + 2 * memory.ids].max(axis=1)
+
+
 def newest_arrival(states: NDArray[np.int64], memory: Memory) -> NDArray[np.int64]:
     """When each routing record last remembered anything, int64 ``[k]``; 0 for an empty one."""
-    first_times = states[:, 1 + memory.ids : 1 + 2 * memory.ids]
     start = _ring_words(memory.ids) + 1 + memory.labelled_ids
-    return np.maximum(first_times.max(axis=1), states[:, start : start + memory.labelled_ids].max(axis=1))
+    return np.maximum(newest_payment(states, memory), states[:, start : start + memory.labelled_ids].max(axis=1))
 
 
 def _ring_words(size: int) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from paywarden.errors import StateStoreError
 from paywarden.features.catalogue import Catalogue
-from paywarden.features.duplicates import ROUTING, newest_arrival
+from paywarden.features.duplicates import ROUTING, newest_payment
 from paywarden.features.engine import Engine
 from paywarden.features.state import Lease, StateStore
 from paywarden.jobs.epochs import StateEpochs
@@ -45,8 +45,9 @@ def sweep(store: StateStore, engine: Engine, lease: Lease | None, now_ms: int) -
 def sweep_states(epochs: StateEpochs, *, dry_run: bool = False) -> list[SweptState]:
     """Sweep every state of a deployment beside its stream, if one runs: no lease is asked for and none is moved.
 
-    The present of a state is the newest arrival that it remembers, not the clock's: where history is being played, or
-    the stream is far behind, nothing that it will still read goes. ``dry_run`` only counts.
+    The present of a state is when the newest payment that it remembers came, not the clock's: where history is being
+    played, or the stream is far behind, nothing that it will still read goes, also where an analyst judges such a
+    payment today. ``dry_run`` only counts.
     """
     return [_swept(epochs, layout, dry_run=dry_run) for layout in epochs.layouts()]
 
@@ -71,10 +72,10 @@ def _swept(epochs: StateEpochs, layout: str, *, dry_run: bool) -> SweptState:
 
 
 def newest_known(store: StateStore, engine: Engine) -> int:
-    """The latest arrival (epoch ms) that any routing record remembers; 0 in an empty state."""
+    """When the newest payment (epoch ms) came that any routing record remembers; 0 in a state without one."""
     words, memory = engine.words(ROUTING), engine.catalogue.memory
     chunks = (states for shard in range(store.shards) for _, states in store.scan(ROUTING, shard, words))
-    return max((int(newest_arrival(states, memory).max()) for states in chunks), default=0)
+    return max((int(newest_payment(states, memory).max()) for states in chunks), default=0)
 
 
 def _idle(store: StateStore, engine: Engine, now_ms: int) -> int:

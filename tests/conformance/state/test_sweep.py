@@ -11,7 +11,7 @@ import pytest
 
 from paywarden.adapters.state.lmdb_epochs import LmdbEpochs
 from paywarden.adapters.state.redis_epochs import RedisEpochs
-from paywarden.features.duplicates import ROUTING
+from paywarden.features.duplicates import ROUTING, newest_arrival
 from paywarden.features.engine import Engine
 from paywarden.features.state import BatchTag
 from paywarden.features.templates import core_catalogue
@@ -94,6 +94,17 @@ def test_a_dry_run_only_counts(epochs, store, lease):
 def test_the_present_is_that_of_the_state_and_not_of_a_clock(epochs, store, lease):
     put(store, lease, FIRST, ROUTING, b"played", 10 * DAY_MS)
     put(store, lease, FIRST, "card", b"played", 10 * DAY_MS)
+    assert sweep_states(epochs)[0].freed == 0
+
+
+def test_a_verdict_of_today_on_a_payment_that_is_played_is_not_the_present(epochs, store, lease):
+    put(store, lease, FIRST, "card", b"played", 10 * DAY_MS)
+    state = np.zeros((1, ENGINE.words(ROUTING)), np.int64)
+    paid, said = 1 + MEMORY.ids, ENGINE.words(ROUTING) - 1
+    state[0, paid], state[0, said] = 10 * DAY_MS, 500 * DAY_MS
+    shard = int(ENGINE.shards(ROUTING, pa.array(["played"]), store.shards)[0])
+    store.write_many(lease, ROUTING, shard, [b"played"], state, FIRST)
+    assert newest_arrival(state, MEMORY).tolist() == [500 * DAY_MS]
     assert sweep_states(epochs)[0].freed == 0
 
 

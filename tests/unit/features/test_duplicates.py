@@ -5,7 +5,7 @@ from tests.parity.runner import take
 
 from paywarden.features.aggregations.aggregation import Source
 from paywarden.features.catalogue import Memory
-from paywarden.features.duplicates import judge_repeats, newest_arrival, routing_words
+from paywarden.features.duplicates import judge_repeats, newest_arrival, newest_payment, routing_words
 from paywarden.features.events import UNOBSERVED, EventBatch, Kind, Verdict
 
 MEMORY = Memory(ids=3, ids_ttl_ms=1000, labelled_ids=2, labelled_ttl_ms=5000)
@@ -120,6 +120,7 @@ def test_the_newest_arrival_is_of_either_ring():
     judge(paid("a", 30), said("b", 40), states=states[1:2])
     judge(said("b", 7), said("c", 9), states=states[2:3])
     assert newest_arrival(states, MEMORY).tolist() == [30, 40, 9, 0]
+    assert newest_payment(states, MEMORY).tolist() == [30, 30, 0, 0]
 
 
 def test_no_events_have_no_verdicts():
