@@ -103,9 +103,10 @@ def backtest(
     """
     if bundle.catalogue is None:
         raise DataError("the model bundle carries no catalogue of features; train and register it again")
-    fields = fields_of(history.transactions.schema)
+    # By column: an entity may bear the name of one of Kafka's columns, and its own column is another.
+    declared = [field for field in history.transactions.schema if field.name not in KAFKA_COLUMNS]
     for book in books.values():
-        book.require([name for name in fields if name not in KAFKA_COLUMNS], bundle.catalogue.names)
+        book.require(fields_of(pa.schema(declared)), bundle.catalogue.names)
     transactions, vectors = _payments(history, bundle, since, replayer)
     scorer = Scorer(bundle)
     columns = bundle.catalogue.columns(bundle.feature_names)

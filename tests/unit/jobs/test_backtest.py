@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
@@ -73,6 +74,25 @@ def test_a_shadow_rule_is_counted_and_changes_nothing(history, bundle, since, fo
     assert alone.rules[NEW]["watched"] == found.rules[NEW]["watched"]
     assert alone.rules[NEW]["watched"].fired > 0
     assert alone.digests[NEW] != alone.digests[FORMER] == bundle.policy.digest
+
+
+def test_an_entity_may_be_called_as_a_column_of_kafkas_is(history, bundle, since):
+    """An archived payment has both: the entity's token, and the topic it was read from."""
+    table, topic = history.transactions, pa.array(["transactions"] * history.transactions.num_rows)
+    archived = table.append_column("topic", topic).append_column("entity_topic", table["entity_merchant"])
+    last = table["entity_merchant"][-1].as_py()
+    listed = {"name": "closed", "action": "block", "field": "topic", "entries": [last]}
+    books = {FORMER: RuleBook(), NEW: rule_book({"lists": [listed]})}
+    found = backtest(History(archived, history.labels, {}), "1", bundle, books, COSTS, since)
+    assert found.rules[NEW]["closed"].fired > 0
+
+
+def test_kafkas_columns_are_no_fields_of_a_payment(history, bundle, since):
+    archived = history.transactions.append_column("topic", pa.nulls(history.transactions.num_rows, pa.string()))
+    listed = {"name": "closed", "action": "block", "field": "topic", "entries": ["transactions"]}
+    books = {FORMER: RuleBook(), NEW: rule_book({"lists": [listed]})}
+    with pytest.raises(ConfigurationError, match="no field 'topic'"):
+        backtest(History(archived, history.labels, {}), "1", bundle, books, COSTS, since)
 
 
 def test_money_is_what_the_matrix_says(history, bundle, since, payments):
