@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +12,7 @@ import typer
 from rich.markup import escape
 
 from paywarden.cli.console import err, out, print_json, settings_of
-from paywarden.cli.service import HeartbeatFile, MetricsPort, heartbeat, stop_on_signals
-from paywarden.clock import system_clock
+from paywarden.cli.service import HeartbeatFile, MetricsPort, figures, heartbeat, stop_on_signals
 from paywarden.errors import PaywardenError
 from paywarden.jobs.alerts import Taken
 from paywarden.settings import Settings
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Alerts become cases for analysts, their verdicts become labels.")
 
-_LOOK_SECONDS = 15.0
-"""As often as Prometheus usually asks."""
 _FORGET_EVERY = 3600
 """Rounds between two looks for payments that are too old; each look reads one index."""
 
@@ -76,13 +72,8 @@ def _forever(
 ) -> None:
     # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
     from paywarden.service.metrics.alerts import AlertMetrics  # noqa: PLC0415
-    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
 
-    registry = new_registry("alerts")
-    metrics = AlertMetrics(registry, system_clock)
-    with metrics_endpoint(settings.metrics, registry, lambda text: err.print(text, highlight=False)):
-        if settings.metrics.port is not None:
-            threading.Thread(target=_look, args=(work, metrics, stop), daemon=True).start()
+    with figures(settings, "alerts", AlertMetrics, lambda metrics: metrics.standing(*work.standing())) as metrics:
         _rounds(work, metrics, stop, alive, every, as_json=as_json)
 
 
@@ -127,13 +118,6 @@ def _rounds(
 def _round(work: AlertWork, *, posts: bool = True) -> tuple[Taken, int, int]:
     sent = work.send()
     return work.take(), sent, work.post() if posts else 0
-
-
-def _look(work: AlertWork, metrics: AlertMetrics, stop: threading.Event) -> None:
-    """What waits, beside the work: it is seen to grow also where the work hangs."""
-    while not stop.wait(_LOOK_SECONDS):
-        with suppress(PaywardenError):  # the rounds say what is wrong
-            metrics.standing(*work.standing())
 
 
 def _post(work: AlertWork, metrics: AlertMetrics, stop: threading.Event, every: float) -> None:

@@ -14,8 +14,7 @@ from rich.progress import Progress, TaskID
 
 from paywarden import wiring
 from paywarden.cli.console import err, out, print_json, settings_of
-from paywarden.cli.service import HeartbeatFile, MetricsPort, heartbeat, stop_on_signals
-from paywarden.clock import system_clock
+from paywarden.cli.service import HeartbeatFile, MetricsPort, figures, heartbeat, stop_on_signals
 from paywarden.errors import PaywardenError
 from paywarden.jobs.archive import Archived, archive_beside_others
 from paywarden.settings import Settings
@@ -55,11 +54,9 @@ def archive(
 def _forever(settings: Settings, every: float, alive: Callable[[], None], *, as_json: bool) -> None:
     # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
     from paywarden.service.metrics.archiver import ArchiverMetrics  # noqa: PLC0415
-    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
 
-    registry = new_registry("archiver")
-    with metrics_endpoint(settings.metrics, registry, lambda text: err.print(text, highlight=False)):
-        _rounds(settings, ArchiverMetrics(registry, system_clock), every, alive, as_json=as_json)
+    with figures(settings, "archiver", ArchiverMetrics) as metrics:
+        _rounds(settings, metrics, every, alive, as_json=as_json)
 
 
 def _rounds(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from paywarden import wiring
 from paywarden.cli.console import err
-from paywarden.cli.service import heartbeat, stop_on_signals
+from paywarden.cli.service import figures, heartbeat, stop_on_signals
 from paywarden.clock import system_clock
 from paywarden.errors import ConfigurationError
 from paywarden.jobs.produce_forever import Position, first_day, produce_forever
@@ -28,12 +28,10 @@ def run(
 ) -> None:
     """Send the first days at once and the later ones at a rate, until SIGTERM or Ctrl-C; a line a minute says so."""
     # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
-    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
     from paywarden.service.metrics.producer import ProducerMetrics  # noqa: PLC0415
 
-    registry = new_registry("producer")
-    with metrics_endpoint(settings.metrics, registry, lambda text: err.print(text, highlight=False)):
-        _send(settings, world, days, rate, position_file, heartbeat(beat), ProducerMetrics(registry, system_clock))
+    with figures(settings, "producer", ProducerMetrics) as metrics:
+        _send(settings, world, days, rate, position_file, heartbeat(beat), metrics)
 
 
 def _send(

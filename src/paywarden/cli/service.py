@@ -1,14 +1,28 @@
-"""What commands that run as services share: an orderly end, and a sign of life for a healthcheck."""
+"""What commands that run as services share: an orderly end, a sign of life for a healthcheck, figures."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
+from rich.markup import escape
+
+from paywarden.cli.console import err
+from paywarden.clock import Clock, system_clock
+from paywarden.errors import PaywardenError
+from paywarden.settings import Settings
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_LOOK_SECONDS: Final = 15.0
+"""As often as Prometheus usually asks."""
+_Figures = TypeVar("_Figures")
 
 HeartbeatFile = Annotated[
     Path | None, typer.Option("--heartbeat", help="A file that is touched while all goes well, for a healthcheck.")
@@ -36,3 +50,39 @@ def heartbeat(path: Path | None) -> Callable[[], None]:
         return lambda: None
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.touch
+
+
+@contextmanager
+def figures(
+    settings: Settings,
+    part: str,
+    made_of: Callable[[CollectorRegistry, Clock], _Figures],
+    look: Callable[[_Figures], object] | None = None,
+) -> Iterator[_Figures]:
+    """The figures of a part of the platform, shown to Prometheus while the block lasts where a port is set.
+
+    Then `look` is called every 15 seconds, too, beside the work and in a thread: what waits is seen to grow also where
+    the work hangs. What it raises of ours is passed over, since the work says what is wrong.
+    """
+    # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
+    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
+
+    registry, end = new_registry(part), threading.Event()
+    made = made_of(registry, system_clock)
+
+    def looking(look: Callable[[_Figures], object]) -> None:
+        while not end.wait(_LOOK_SECONDS):
+            with suppress(PaywardenError):
+                look(made)
+
+    with metrics_endpoint(settings.metrics, registry, _say):
+        if look is not None and settings.metrics.port is not None:
+            threading.Thread(target=looking, args=(look,), daemon=True).start()
+        try:
+            yield made
+        finally:
+            end.set()
+
+
+def _say(text: str) -> None:
+    err.print(escape(text), highlight=False, soft_wrap=True)

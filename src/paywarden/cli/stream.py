@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from paywarden import wiring
 from paywarden.cli.console import err, settings_of
-from paywarden.cli.service import HeartbeatFile, MetricsPort, heartbeat, stop_on_signals
+from paywarden.cli.service import HeartbeatFile, MetricsPort, figures, heartbeat, stop_on_signals
 from paywarden.cli.stream_progress import StreamProgress
-from paywarden.clock import system_clock
+from paywarden.clock import Clock
 from paywarden.errors import PaywardenError
 from paywarden.settings import Settings
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 app = typer.Typer(help="The Spark stream: transactions in, decisions out.", no_args_is_help=True)
 
@@ -58,21 +61,21 @@ def run(
         metrics__port=metrics_port,
     )
     # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
-    from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
     from paywarden.service.metrics.stream import StreamMetrics  # noqa: PLC0415
 
-    registry = new_registry("stream")
-    metrics = StreamMetrics(registry, system_clock)
-    with metrics_endpoint(settings.metrics, registry, _say):
+    def made_of(registry: CollectorRegistry, clock: Clock) -> StreamProgress:
+        return StreamProgress.of(settings, StreamMetrics(registry, clock))
+
+    with figures(settings, "stream", made_of, StreamProgress.look) as progress:
         stop, alive = stop_on_signals(), heartbeat(beat)
         if wait_for_champion:
-            metrics.waiting.set(1)
+            progress.metrics.waiting.set(1)
             if not _champion_came(settings, stop, alive):
                 return
-            metrics.waiting.set(0)
+            progress.metrics.waiting.set(0)
         if build_state:
             wiring.build_missing_state(settings, _warn, _say)
-        _run(settings, StreamProgress.of(settings, metrics), stop, alive, until_idle, takeover=takeover)
+        _run(settings, progress, stop, alive, until_idle, takeover=takeover)
 
 
 def _run(
@@ -88,12 +91,9 @@ def _run(
         progress.metrics.warnings.inc()
         _warn(text)
 
-    with (
-        wiring.stream(
-            settings, progress, warn=warn, say=_say, takeover=takeover, measure=progress.metrics.measure
-        ) as running,
-        progress.looking(),
-    ):
+    with wiring.stream(
+        settings, progress, warn=warn, say=_say, takeover=takeover, measure=progress.metrics.measure
+    ) as running:
         err.print(READY)
         while not stop.is_set() and not running.failed:
             stop.wait(_POLL_SECONDS)

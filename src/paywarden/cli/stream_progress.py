@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,34 +17,26 @@ from paywarden.settings import Settings
 if TYPE_CHECKING:
     from paywarden.service.metrics.stream import StreamMetrics
 
-_LOOK_SECONDS = 15.0
-"""As often as Prometheus usually asks."""
-
 
 class StreamProgress:
-    """Hears of each batch.
+    """Hears of each batch; :meth:`look` between them, and a stream that hangs is seen to fall behind."""
 
-    While :meth:`looking`, lag is looked up between batches too: a stream that hangs is seen to fall behind.
-    """
-
-    def __init__(self, lag_of: wiring.LagOf, path: Path, metrics: StreamMetrics, *, looks: bool) -> None:
+    def __init__(self, lag_of: wiring.LagOf, path: Path, metrics: StreamMetrics) -> None:
         self.metrics = metrics
         self._lag_of = lag_of
         self._path = path
-        self._looks = looks
         self._last: BatchManifest | None = None
 
     @classmethod
     def of(cls, settings: Settings, metrics: StreamMetrics) -> StreamProgress:
-        """The progress of this deployment's stream; it looks at lag between batches only where somebody may read it."""
-        path = wiring.stream_directory(settings) / "progress.jsonl"
-        return cls(wiring.lag_of(settings), path, metrics, looks=settings.metrics.port is not None)
+        """The progress of this deployment's stream."""
+        return cls(wiring.lag_of(settings), wiring.stream_directory(settings) / "progress.jsonl", metrics)
 
     def __call__(self, manifest: BatchManifest, outcome: BatchOutcome, seconds: float) -> None:
         """A batch has ended."""
         self._last = manifest
         self.metrics.batch(manifest, outcome, seconds)
-        by_topic = self._look()
+        by_topic = self.look()
         lag = None if by_topic is None else sum(by_topic.values())
         entry = {"batch": manifest.batch, "rows": outcome.inputs, "seconds": seconds, "lag": lag, **asdict(outcome)}
         with self._path.open("a") as file:
@@ -63,24 +53,7 @@ class StreamProgress:
             soft_wrap=True,
         )
 
-    @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Look at the lag now and then while the block lasts, in a thread: Kafka may take long to answer."""
-        end = threading.Event()
-
-        def look() -> None:
-            while not end.wait(_LOOK_SECONDS):
-                self._look()
-
-        thread = threading.Thread(target=look, daemon=True)
-        if self._looks:
-            thread.start()
-        try:
-            yield
-        finally:
-            end.set()
-
-    def _look(self) -> Mapping[str, int] | None:
+    def look(self) -> Mapping[str, int] | None:
         """How far behind the stream is; None where Kafka does not say, which must not fail a finished batch."""
         if self._last is None:
             return None
