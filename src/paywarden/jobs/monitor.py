@@ -24,6 +24,7 @@ from paywarden.monitoring.labels import DelayShift, LabelFlow, delay_shift, labe
 from paywarden.monitoring.performance import DecaySettings, Performance, performance
 from paywarden.monitoring.reference import Reference
 from paywarden.scoring.bundle import ModelBundle
+from paywarden.scoring.policy import APPROVE
 from paywarden.scoring.scorer import Scorer
 
 HISTORY_DAYS: Final = 70
@@ -114,7 +115,7 @@ def monitor(
     findings, notes = list(_undecided(observed)), []
     drifts, found = _drifts(mine, watched, as_of, settings.drift)
     findings += found
-    alerts, found = alert_share(mine["occurred_at"].to_numpy(), mine["decision"], watched.reference.alert_share, as_of)
+    alerts, found = _alerts(mine, watched, as_of)
     findings += found
     if not drifts:
         notes.append(f"Version {watched.version} has decided too little in the last week to tell of drift.")
@@ -204,6 +205,12 @@ def _drifts(
                 drifts.setdefault(name, []).append(drift)
                 findings += found
     return drifts, findings
+
+
+def _alerts(mine: pa.Table, watched: Watched, as_of: int) -> tuple[dict[str, float], list[Finding]]:
+    given = pc.not_equal(mine["decision"], "approve").to_numpy(zero_copy_only=False).astype(bool)
+    raised = watched.bundle.policy.decide(mine["raw_score"].to_numpy()) != APPROVE
+    return alert_share(mine["occurred_at"].to_numpy(), given, raised, watched.reference.alert_share, as_of)
 
 
 def _undecided(observed: Observed) -> list[Finding]:

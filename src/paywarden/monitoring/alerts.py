@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from paywarden.evaluation.splits import DAY_MS
@@ -19,18 +17,23 @@ _FEWEST: Final = 20
 
 
 def alert_share(
-    occurred_at: NDArray[np.int64], decisions: pa.ChunkedArray, usual: Mapping[int, tuple[float, float]], end: int
+    occurred_at: NDArray[np.int64],
+    given: NDArray[np.bool_],
+    raised: NDArray[np.bool_],
+    usual: Mapping[int, tuple[float, float]],
+    end: int,
 ) -> tuple[dict[str, float], list[Finding]]:
     """Alerts a day of the last week, and findings for a day or a week with three times more or fewer than ever before.
 
-    `decisions` are the words of the policy; `usual` are the least and the largest share by length of window in days.
+    `given` are payments that were alerts, after lists and rules; `raised` those that the model itself calls alerts,
+    bool [N] both. `usual` are the least and the largest share of the latter by length of window in days: they were
+    taken without lists and rules, which change at will, so the model's share is what is held against them.
     """
-    alert = pc.not_equal(decisions, "approve").to_numpy(zero_copy_only=False).astype(bool)
     figures, findings = {}, []
     for days, (low, high) in sorted(usual.items()):
         inside = (occurred_at >= end - days * DAY_MS) & (occurred_at < end)
-        rows, alerts = int(inside.sum()), int((alert & inside).sum())
-        figures[f"per_day_{days}d"] = alerts / days
+        rows, alerts = int(inside.sum()), int((raised & inside).sum())
+        figures[f"per_day_{days}d"] = int((given & inside).sum()) / days
         if not rows or max(alerts, rows * high) < _FEWEST:
             continue
         share = alerts / rows
@@ -38,8 +41,8 @@ def alert_share(
         if low / _FACTOR <= share <= high * _FACTOR:
             continue
         sentence = (
-            f"{share:.2%} of the payments of the last {'day' if days == 1 else f'{days} days'} were alerts; between "
-            f"{low:.2%} and {high:.2%} were when the model was tested."
+            f"{share:.2%} of the payments of the last {'day' if days == 1 else f'{days} days'} are alerts by their "
+            f"scores alone; between {low:.2%} and {high:.2%} were when the model was tested."
         )
         bound = low / _FACTOR if share < low else high * _FACTOR
         findings.append(Finding("alert share", f"{days}d", "alarm", sentence, share, bound))

@@ -145,6 +145,32 @@ def test_a_stream_that_is_down_is_found_within_the_day(served):
     assert ("undecided", "stream") in found(monitored)
 
 
+@pytest.fixture(scope="module")
+def last_week(served):
+    """A week's decisions and no label, which is all that drift and alerts are seen from."""
+    return served.observed(CHANGE, labels=served.labels.slice(0, 0), history=8)
+
+
+def changed(observed, column, value):
+    place = observed.decisions.column_names.index(column)
+    values = pa.array([value] * len(observed.decisions))
+    return replace(observed, decisions=observed.decisions.set_column(place, column, values))
+
+
+def test_what_lists_and_rules_decide_is_no_change_of_the_model(served, last_week):
+    """As where a list blocks a country: analysts see more alerts, scores are what they were."""
+    ruled = changed(last_week, "decision", "decline")
+    monitored = monitor(ruled, served.watched, MonitorSettings())
+    assert found(monitored) == set()
+    assert monitored.alerts["per_day_7d"] == pytest.approx(len(ruled.decisions) / 7, rel=0.2)
+    assert monitored.alerts["share_7d"] < 0.1
+
+
+def test_scores_that_raise_far_more_alerts_are_found_whatever_rules_make_of_them(served, last_week):
+    monitored = monitor(changed(last_week, "raw_score", 20.0), served.watched, MonitorSettings())
+    assert {("alert share", "1d"), ("alert share", "7d")} <= found(monitored)
+
+
 def test_served_vectors_that_differ_from_a_replay_are_an_alarm(served):
     def differing(count):
         parity = Parity(10_000, 0, 0, count, 0.0, {"amount": count} if count else {})
