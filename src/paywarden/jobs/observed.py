@@ -24,6 +24,8 @@ from paywarden.scoring.bundle import ModelBundle
 _AT_ONCE = 50_000
 _VECTOR_DAYS = 8
 """Only the last week's vectors are looked at; they take most of the room."""
+_ANOTHER_CLOCK_MS = DAY_MS
+"""The newest payment and the newest decision are that far apart only where payments have a time of their own."""
 
 
 class Lake(Protocol):
@@ -71,20 +73,24 @@ def observe(
 ) -> Observed:
     """The last `days` of decisions, with transactions of `card_days` more, for what is known of their cards.
 
-    `as_of` (epoch ms) is by default when the newest transaction came, not what the clock says: where history is played,
-    its decisions are made long after. Raises DataError where the lake holds no decision.
+    `as_of` (epoch ms) is by default when the newest transaction came, not what the clock says. Where history is played,
+    or a world runs faster than ours, decisions count from when their payments came; elsewhere they must have been made
+    by then, too. Raises DataError where the lake holds no decision.
     """
     if not lake.exists(topics.predictions):
         raise DataError("the lake holds no decision yet; start `paywarden stream run`, then run `paywarden archive`")
-    known_at = _present(lake, topics) if as_of is None else as_of
+    newest = lake.newest(topics.transactions, "received_at") or 0
+    last_sent_at = lake.newest(topics.predictions, "timestamp") or 0
+    known_at = (newest or last_sent_at) if as_of is None else as_of
     start = int(known_at - days * DAY_MS)
-    raw = lake.read_since(topics.predictions, "timestamp", start)
+    raw = lake.read_since(topics.predictions, "timestamp", min(start, int(last_sent_at - days * DAY_MS)))
     earlier = start - int(card_days * DAY_MS)
     transactions = _until(valid_rows(lake.read_since(topics.transactions, "received_at", earlier)), known_at)
     found = lake.read_since(topics.labels, "received_at", 0) if lake.exists(topics.labels) else None
     labels = schema.label_schema().empty_table() if found is None else _until(valid_rows(found), known_at)
-    made = raw if as_of is None else raw.filter(pc.less_equal(raw["timestamp"], as_of))
-    return Observed(known_at, _until(_decisions(made, schema, known_at), known_at), transactions, labels)
+    if as_of is not None and abs(last_sent_at - newest) < _ANOTHER_CLOCK_MS:
+        raw = raw.filter(pc.less_equal(raw["timestamp"], as_of))
+    return Observed(known_at, _decisions(raw, schema, start, known_at), transactions, labels)
 
 
 def matured(observed: Observed, bundle: ModelBundle, window: Window) -> Predictions:
@@ -135,23 +141,21 @@ def vectors_of(decisions: pa.Table, width: int) -> tuple[NDArray[np.float32], ND
     return flat.astype(np.float32).reshape(-1, width), rows
 
 
-def _present(lake: Lake, topics: Topics) -> int:
-    newest = lake.newest(topics.transactions, "received_at")
-    return newest if newest is not None else lake.newest(topics.predictions, "timestamp") or 0
-
-
-def _decisions(raw: pa.Table, schema: EventSchema, as_of: int) -> pa.Table:
-    recent = pc.cast(raw["timestamp"], pa.int64()).to_numpy() >= as_of - _VECTOR_DAYS * DAY_MS
+def _decisions(raw: pa.Table, schema: EventSchema, start: int, as_of: int) -> pa.Table:
+    """The acting decisions on payments that were received from `start` to `as_of`, the last week's with vectors."""
     parts = [decision_schema(schema).empty_table()]
-    for wanted in (True, False):
-        values = raw["value"].filter(pa.array(recent == wanted))
-        for start in range(0, len(values), _AT_ONCE):
-            part = decode_decisions(values.slice(start, _AT_ONCE).to_pylist(), schema)
-            if not wanted:
-                place = part.column_names.index("vector")
-                part = part.set_column(place, "vector", pa.nulls(len(part), part.schema.field("vector").type))
-            parts.append(part)
+    for first in range(0, raw.num_rows, _AT_ONCE):
+        part = decode_decisions(raw["value"].slice(first, _AT_ONCE).to_pylist(), schema)
+        received_at = part["received_at"].to_numpy()
+        recent = received_at >= as_of - _VECTOR_DAYS * DAY_MS
+        parts.append(part.filter(pa.array(recent & (received_at <= as_of))))
+        parts.append(_without_vectors(part.filter(pa.array(~recent & (received_at >= start)))))
     return acting(pa.concat_tables(parts))
+
+
+def _without_vectors(part: pa.Table) -> pa.Table:
+    place = part.column_names.index("vector")
+    return part.set_column(place, "vector", pa.nulls(len(part), part.schema.field("vector").type))
 
 
 def _until(table: pa.Table, as_of: int) -> pa.Table:
