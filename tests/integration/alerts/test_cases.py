@@ -6,17 +6,19 @@ import warnings
 
 import orjson
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, select, text
 from tests.integration.alerts.decisions import AT, SCHEMA, message
 
-from paywarden.adapters.alerts.database import CaseDatabase
+from paywarden.adapters.alerts.database import _MIGRATIONS, CaseDatabase
 from paywarden.adapters.alerts.intake import SqlCaseIntake
 from paywarden.adapters.alerts.lease import SqlLease
 from paywarden.adapters.alerts.outbox import SqlLabelOutbox
 from paywarden.adapters.alerts.queue import SqlCaseQueue
-from paywarden.adapters.alerts.tables import alerts, metadata, offsets
+from paywarden.adapters.alerts.tables import alerts, cases, metadata, offsets
 from paywarden.adapters.alerts.verdicts import SqlCaseReview
 from paywarden.errors import CaseStoreError, ConfigurationError, DataError, StaleConsumer
 from paywarden.events.alerts import Intake
@@ -250,6 +252,30 @@ def test_only_one_holds_the_lease_until_it_runs_out(database):
 def test_the_migrations_make_what_the_tables_say(database):
     with database.reading() as connection, warnings.catch_warnings():
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_card_is_found_by_its_last_characters(desk):
+    for n, card in enumerate(("card0000AAAA", "card0001AAAA", "card0000ABBA", "A")):
+        desk.take(message(f"t{n}", entity_card=card))
+    found = {ends: {row.card for row in desk.queue.page(card_ends=ends)} for ends in ("A", "AAAA", "1AAAA", "%AAA")}
+    assert len(found.pop("A")) == 4
+    assert found == {"AAAA": {"card0000AAAA", "card0001AAAA"}, "1AAAA": {"card0001AAAA"}, "%AAA": set()}
+
+
+def test_a_case_of_the_first_schema_is_found_by_its_card_after_the_upgrade(url):
+    engine, config = create_engine(url), Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        whole = {c.name: 0 for c in cases.c if not c.nullable and c.name not in ("case_id", "card_end")}
+        known = {**whole, "card": "card0000AAAA", "status": "open", "headline": ""}
+        names = ", ".join(known)
+        connection.execute(text(f"INSERT INTO cases ({names}) VALUES (:{', :'.join(known)})"), known)  # noqa: S608
+    engine.dispose()
+    upgraded = CaseDatabase(url)
+    assert [row.card for row in SqlCaseQueue(upgraded).page(card_ends="0AAAA")] == ["card0000AAAA"]
+    upgraded.close()
 
 
 def test_opening_again_keeps_everything(desk, url):

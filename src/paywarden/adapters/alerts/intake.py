@@ -16,7 +16,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from paywarden.adapters.alerts.case_rows import refresh_cases
 from paywarden.adapters.alerts.database import CaseDatabase
-from paywarden.adapters.alerts.tables import CLOSED, alerts, case_events, cases, offsets, payments, stream_minutes
+from paywarden.adapters.alerts.tables import (
+    CARD_END,
+    CLOSED,
+    alerts,
+    case_events,
+    cases,
+    offsets,
+    payments,
+    stream_minutes,
+)
 from paywarden.adapters.alerts.tables import webhook_outbox as posts
 from paywarden.clock import Clock, system_clock
 from paywarden.errors import StaleConsumer
@@ -114,7 +123,8 @@ class SqlCaseIntake:
 
 def _open_case(connection: Connection, card: str, now: int) -> int:
     empty = {"alerts": 0, "amount": 0, "expected_loss": 0, "top_score": 0.0, "headline": "", "latest_at": 0}
-    made = insert(cases).values(card=card, status="open", opened_at=now, updated_at=now, **empty)
+    named = {"card": card, "card_end": card[-CARD_END:]}
+    made = insert(cases).values(**named, status="open", opened_at=now, updated_at=now, **empty)
     case_id = int(connection.execute(made.returning(cases.c.case_id)).scalar_one())
     opened = {"case_id": case_id, "at": now, "actor": "paywarden", "kind": "opened", "text": "an alert opened the case"}
     connection.execute(insert(case_events).values(opened))

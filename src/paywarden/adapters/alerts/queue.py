@@ -9,7 +9,17 @@ from sqlalchemy import func, select, tuple_
 
 from paywarden.adapters.alerts.database import CaseDatabase
 from paywarden.adapters.alerts.read_rows import ALERT_COLUMNS, CASE_COLUMNS, case_alert, case_row
-from paywarden.adapters.alerts.tables import CLOSED, OPEN, UNSURE, alerts, case_events, cases, payments, stream_minutes
+from paywarden.adapters.alerts.tables import (
+    CARD_END,
+    CLOSED,
+    OPEN,
+    UNSURE,
+    alerts,
+    case_events,
+    cases,
+    payments,
+    stream_minutes,
+)
 from paywarden.events.cases import Case, CaseEvent, CaseRow, Payment
 from paywarden.events.stream_minutes import StreamMinute
 
@@ -41,6 +51,8 @@ class SqlCaseQueue:
             query = query.where(cases.c.assignee == assignee)
         if card_ends is not None:
             query = query.where(cases.c.card.endswith(card_ends, autoescape=True))
+            if len(card_ends) >= CARD_END:  # fewer characters are found soon, in the order of the page
+                query = query.where(cases.c.card_end == card_ends[-CARD_END:])
         with self._database.reading() as connection:
             return [case_row(row) for row in connection.execute(query).mappings()]
 

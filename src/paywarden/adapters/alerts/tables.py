@@ -28,6 +28,9 @@ UNSURE: Final = "unsure"
 CLOSED: Final = "closed"
 
 metadata = MetaData()
+CARD_END: Final = 4
+"""Characters of a card's token that pages show, and that cases are found by."""
+
 _Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in a column of type INTEGER
 
 offsets = Table(
@@ -55,8 +58,11 @@ cases = Table(
     Column("headline", Text, nullable=False),  # the first reason of the alert with the highest score
     Column("assignee", String),
     Column("verdict", String),
+    Column("card_end", String, nullable=False, server_default=""),  # its last CARD_END characters
     Index("cases_by_loss", "status", "expected_loss", "case_id"),  # read backwards
     Index("cases_of_card", "card"),
+    Index("cases_by_card_end", "status", "card_end"),
+    Index("cases_of_assignee", "assignee", "status", "expected_loss", "case_id"),
     Index("cases_by_change", "updated_at"),
     Index(
         "one_open_case_a_card",
