@@ -8,6 +8,8 @@ from tests.integration.alerts.decisions import AT, message
 from tests.integration.console.conftest import PASSWORD
 
 from paywarden.adapters.alerts.outbox import SqlLabelOutbox
+from paywarden.errors import KafkaError
+from paywarden.wiring import stream_health
 
 PAGES = ["/queue", "/queue/rows", "/cases/1", "/models", "/monitoring", "/stream", "/stream/live", "/people"]
 
@@ -164,10 +166,25 @@ def test_a_case_shows_reasons_and_what_is_usual(log_in, take):
 def test_models_and_stream_say_what_does_not_answer(log_in):
     client = log_in()
     assert "No version yet" in client.get("/models").text
-    assert "Kafka does not answer" in client.get("/stream").text
+    text = client.get("/stream").text
+    assert "Kafka does not answer" in text
+    assert "not answered within 3 seconds" in text
     assert client.get("/nowhere").status_code == 404
     assert client.get("/cases/99").status_code == 422
     assert client.get("/cases/x").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/stream", "/stream/live"])
+def test_a_page_waits_for_kafka_once(log_in, monkeypatch, path):
+    def away(_connection, _seconds):
+        asked.append("whether it answers")
+        raise KafkaError("away")
+
+    asked = []
+    monkeypatch.setattr(stream_health, "ping", away)
+    monkeypatch.setattr(stream_health.wiring, "kafka_source", lambda *_, **__: asked.append("for records"))
+    assert log_in().get(path).status_code == 200
+    assert asked == ["whether it answers"]
 
 
 def test_monitoring_shows_the_last_report(log_in, parts):

@@ -12,6 +12,7 @@ from paywarden.events.stream_minutes import StreamMinute, quantile_ms
 from paywarden.jobs.dead_letters import Redriven
 from paywarden.service.console.guard import FormUser, Log, Parts, SomeUser, require_role
 from paywarden.service.console.pages import page
+from paywarden.wiring.stream_health import PATIENCE_SECONDS
 
 router = APIRouter()
 
@@ -21,10 +22,10 @@ def stream(
     request: Request, parts: Parts, session: SomeUser, done: Annotated[str, Query(max_length=160)] = ""
 ) -> Response:
     """The page."""
-    letters = parts.health.dead_letters()
-    return page(request, "stream.html", session, letters=letters, done=done, **_live(parts.queue.minutes()),
-                reasons=sorted({letter.reason for letter in letters or ()}),
-                waiting=parts.health.waiting())  # fmt: skip
+    answers = parts.health.answers()
+    letters = parts.health.dead_letters(answers=answers)
+    return page(request, "stream.html", session, letters=letters, done=done, **_live(parts, answers=answers),
+                reasons=sorted({letter.reason for letter in letters or ()}))  # fmt: skip
 
 
 @router.post("/stream/redrive")
@@ -49,10 +50,15 @@ def _told(done: Redriven | None) -> str:
 @router.get("/stream/live")
 def live(request: Request, parts: Parts, session: SomeUser) -> Response:
     """Figures and charts again."""
-    return page(request, "stream_live.html", session, **_live(parts.queue.minutes()), waiting=parts.health.waiting())
+    return page(request, "stream_live.html", session, **_live(parts, answers=parts.health.answers()))
 
 
-def _live(minutes: list[StreamMinute]) -> dict[str, Any]:
+def _live(parts: Parts, *, answers: bool) -> dict[str, Any]:
+    waiting = parts.health.waiting(answers=answers)
+    return {**_pace(parts.queue.minutes()), "waiting": waiting, "answers": answers, "patience": PATIENCE_SECONDS}
+
+
+def _pace(minutes: list[StreamMinute]) -> dict[str, Any]:
     last = minutes[-1] if minutes else None
     charts = {
         "at": [minute.minute * 60 for minute in minutes],
