@@ -60,8 +60,13 @@ def _hour(before: Sequence[Payment], occurred_at: int) -> Habit:
 
 def _merchant(before: Sequence[Payment], merchant: str) -> Habit:
     times, known = sum(1 for p in before if p.merchant == merchant), len({p.merchant for p in before})
-    now = f"paid there {times} times before" if times else "first payment there"
-    return Habit("Merchant", now, f"{known} merchants in {len(before)} payments", not times and known < len(before) / 3)
+    now = f"paid there {_times(times, 'time')} before" if times else "first payment there"
+    usual = f"{_times(known, 'merchant')} in {_times(len(before), 'payment')}"
+    return Habit("Merchant", now, usual, not times and known < len(before) / 3)
+
+
+def _times(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _money(minor: float) -> str:
