@@ -80,11 +80,12 @@ const CHARTS = {
 };
 
 function utc(seconds) { return uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"); }
-// Within two days the time of day is what tells payments apart, beyond them the day does, said once at its midnight.
+// Within two days the time of day is what tells payments apart, beyond them the day does. Each is said once: at the full
+// minute, or at midnight.
 function moments(u, values) {
   const short = values.length < 2 || values[values.length - 1] - values[0] < 172800;
-  const shown = (v) => (short || v % 86400 === 0 ? new Date(v * 1000).toISOString().slice(...(short ? [11, 16] : [5, 10])) : "");
-  return values.map(shown);
+  const [unit, ...part] = short ? [60, 11, 16] : [86400, 5, 10];
+  return values.map((v) => (v % unit === 0 ? new Date(v * 1000).toISOString().slice(...part) : ""));
 }
 function percents(u, values) { return values.map((v) => (v === null ? "" : `${Number((100 * v).toPrecision(2))} %`)); }
 
