@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
-from stack import ROOT, Stack, StackError
-
-SCRAPES = Path(ROOT) / "deploy/compose/prometheus/prometheus.yml"
-_ASKED = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())"
+from stack import Stack, StackError
 
 
 class Caller:
@@ -50,8 +45,8 @@ class Analyst:
         """The open cases on the queue's first page, the costliest first."""
         return [int(number) for number in re.findall(r'data-case="(\d+)"', self._page("/queue"))]
 
-    def judge(self, case: int, verdict: str) -> str:
-        """Give a verdict on all that the case's page shows; the page's text."""
+    def judge(self, case: int, verdict: str) -> tuple[str, set[str]]:
+        """Give a verdict on all that the case's page shows; the page's text, and the payments on it."""
         text = self._page(f"/cases/{case}")
         csrf = re.search(r'name="csrf" value="([^"]+)"', text)
         if csrf is None:
@@ -60,7 +55,7 @@ class Analyst:
         answer = self._client.post(f"/cases/{case}/verdict", data=form)
         if answer.status_code != 303:
             raise StackError(f"the verdict was answered with {answer.status_code}:\n{answer.text[:500]}")
-        return text
+        return text, set(re.findall(r'<th scope="row"><code>([^<]+)</code>', text))
 
     def _page(self, path: str) -> str:
         answer = self._client.get(path)
@@ -69,10 +64,31 @@ class Analyst:
         return answer.text
 
 
-def scrape(stack: Stack) -> dict[str, str]:
-    """Job → its figures, asked from inside the platform's network at the targets that Prometheus is told."""
-    jobs = yaml.safe_load(SCRAPES.read_text())["scrape_configs"]
-    targets = {job["job_name"]: target for job in jobs for one in job["static_configs"] for target in one["targets"]}
-    return {
-        job: stack.run("console", "python", "-c", _ASKED, f"http://{target}/metrics") for job, target in targets.items()
-    }
+class Prometheus:
+    """Who looks after the platform, by what Prometheus has read and thinks of it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{stack.port('PROMETHEUS')}/api/v1", timeout=60)
+
+    def targets(self) -> dict[str, str]:
+        """Job → empty where its figures are read, else what is wrong."""
+        found = self._asked("/targets", state="active")["activeTargets"]
+        return {
+            target["labels"]["job"]: "" if target["health"] == "up" else f"{target['health']} {target['lastError']}"
+            for target in found
+        }
+
+    def series(self, name: str, job: str) -> int:
+        """How many series a job has by this name."""
+        return len(self._asked("/query", query=f'{name}{{job="{job}"}}')["result"])
+
+    def rules(self) -> dict[str, str]:
+        """Rule → empty where it can be judged, else why not."""
+        groups = self._asked("/rules")["groups"]
+        return {rule["name"]: rule.get("lastError", "") for group in groups for rule in group["rules"]}
+
+    def _asked(self, path: str, **parameters: str) -> dict[str, Any]:
+        answer = self._client.get(path, params=parameters)
+        if answer.status_code != 200:
+            raise StackError(f"{path} was answered with {answer.status_code}:\n{answer.text[:500]}")
+        return dict(answer.json()["data"])

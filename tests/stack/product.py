@@ -74,10 +74,13 @@ class Product:
         values = wiring.kafka_source(self.settings).read_all(self.settings.kafka.topics.predictions)["value"]
         return {json.loads(value)["decision_id"] for value in values.to_pylist()}
 
-    def analysts_labels(self) -> int:
-        """How many labels came from an analyst."""
+    def judged_since(self, at: int) -> set[str]:
+        """The payments that an analyst has labelled since a moment (epoch ms); the simulated ones live earlier."""
         values = wiring.kafka_source(self.settings).read_all(self.settings.kafka.topics.labels)["value"]
-        return sum(json.loads(value).get("source") == ANALYST for value in values.to_pylist())
+        labels = map(json.loads, values.to_pylist())
+        return {
+            label["transaction_id"] for label in labels if label["source"] == ANALYST and label["labelled_at"] >= at
+        }
 
     def account(self) -> Account:
         """What became of every input offset that the stream planned."""

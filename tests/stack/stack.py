@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,22 @@ WORLD = {
     "PRODUCER_RATE": "5",
     "ARCHIVE_SECONDS": "5",
 }
-PORTS = ("KAFKA", "S3", "S3_CONSOLE", "MLFLOW", "AIRFLOW", "STREAM_UI", "SPARK", "FLOWER", "API", "CONSOLE")
+PORTS = (
+    "KAFKA",
+    "S3",
+    "S3_CONSOLE",
+    "MLFLOW",
+    "AIRFLOW",
+    "STREAM_UI",
+    "SPARK",
+    "FLOWER",
+    "API",
+    "CONSOLE",
+    "PROMETHEUS",
+)
+PORTS += ("GRAFANA",)
+LEFT_OUT = "STACK_TEST_LEFT_OUT"
+"""The variable with the services that the person who runs the test has left out."""
 
 
 class StackError(Exception):
@@ -53,7 +69,7 @@ class Stack:
         self._file = FOLDER / "variables"
         self.variables: dict[str, str] = {}
 
-    def begin(self, profile: str) -> None:
+    def begin(self, profile: str, left_out: Sequence[str] = ()) -> None:
         """New secrets and free ports; nothing is left of an earlier platform."""
         FOLDER.mkdir(parents=True, exist_ok=True)
         self._file.unlink(missing_ok=True)
@@ -67,6 +83,8 @@ class Stack:
         settings.chmod(0o644)  # containers read it as another user
         ports = {f"{name}_PORT": str(port) for name, port in zip(PORTS, _free_ports(len(PORTS)), strict=True)}
         self.variables = {**self._written(), **WORLD, **ports, "SETTINGS_FILE": str(settings)}
+        self.variables["COMPOSE_PROFILES"] += ",observability"
+        self.variables[LEFT_OUT] = " ".join(left_out)
         self._write()
         self.take_down()
 
@@ -103,8 +121,14 @@ class Stack:
         return done.stdout or ""
 
     def up(self, *services: str, seconds: float = 600) -> None:
-        """Start services (all) and wait until they are healthy."""
-        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", str(int(seconds)), *services)
+        """Start services (all that are not left out) and wait until they are healthy."""
+        chosen = services or self.services()
+        self.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", str(int(seconds)), *chosen)
+
+    def services(self) -> list[str]:
+        """What is to run: the services of the profiles, without those left out."""
+        left_out = self.variables[LEFT_OUT].split()
+        return [name for name in self.compose("config", "--services").split() if name not in left_out]
 
     def containers(self) -> dict[str, dict[str, str]]:
         """Service → its container's Name, State, Health and ExitCode."""

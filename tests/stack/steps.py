@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 
 from airflow_api import Airflow
-from people import Analyst, Caller, scrape
+from people import Analyst, Caller, Prometheus
 from product import Product, wait_until
+from runs import TRAINING, Runs
 from starting import watch_starts
 
 from stack import Stack, StackError
 
-DAG = "train_challenger"
 HISTORY_DAYS, LATER_DAYS, LATEST_DAYS = 60, 68, 76
 INTO_TRAINING_SECONDS = 8
 STILL_SECONDS = 10
@@ -34,6 +34,7 @@ class Steps:
         self.began = time.monotonic()
         self.stack = stack
         self.airflow = Airflow(stack.port("AIRFLOW"), stack.variables["AIRFLOW_ADMIN_PASSWORD"])
+        self.runs = Runs(stack, self.airflow, self.say)
 
     @property
     def product(self) -> Product:
@@ -56,8 +57,9 @@ class Steps:
             ("the stream takes it up, and predictions carry it", self.serve),
             ("the API decides by the same model, and its decision acts", self.decide),
             ("alerts are cases in the console; a verdict comes back as a label", self.judge_case),
-            ("every part shows Prometheus its figures", self.scrape),
+            ("Prometheus reads every part's figures and can judge every rule", self.watch),
             ("train again on later data; the gate's verdict is recorded", self.train_again),
+            ("maintain and monitor through Airflow", self.run_the_others),
             (
                 "kill the worker in the middle of a training; the retry leaves no half-registered model",
                 self.kill_worker,
@@ -111,19 +113,9 @@ class Steps:
             return 0
         return int(said.split('"day":')[1].split(",")[0].strip(" }\n"))
 
-    def train(self) -> dict[str, dict[str, object]]:
-        """A run of the DAG, every task of which succeeded on a worker."""
-        run = self.airflow.trigger(DAG)
-        tasks = self.airflow.wait(DAG, run, self.say)
-        worker = self.stack.run("airflow-worker", "hostname").strip()
-        for name, task in tasks.items():
-            expect(task["state"] == "success", f"{name} is {task['state']}")
-            expect(task["hostname"] == worker, f"{name} ran on {task['hostname']}, the Celery worker is {worker}")
-        return tasks
-
     def train_first(self) -> None:
         """The first challenger; what its tasks said is in the bucket of logs."""
-        tasks = self.train()
+        tasks = self.runs.train()
         logs = self.product.objects("airflow-logs")
         for name in tasks:
             expect(any(f"task_id={name}/" in key for key in logs), f"no log of {name} among {logs}")
@@ -168,19 +160,27 @@ class Steps:
         analyst = Analyst(self.stack)
         wait_until("an open case", 300, lambda: bool(analyst.cases()))
         case = analyst.cases()[0]
-        labels = self.product.sent(self.product.settings.kafka.topics.labels)
-        page = analyst.judge(case, "fraud")
+        before = time.time_ns() // 10**6
+        page, payments = analyst.judge(case, "fraud")
+        expect(bool(payments), f"the page of case {case} shows no payment")
         expect("card_0" not in page, "the page of a case holds a whole token")
         expect(case not in analyst.cases(), f"case {case} is still open")
-        wait_until("the label of an analyst", 60, lambda: self.product.analysts_labels() > 0)
-        self.say(f"case {case} is judged, its label among {labels:,} others")
+        wait_until("labels of the verdict", 60, lambda: payments <= self.product.judged_since(before))
+        self.say(f"case {case} is judged, {len(payments)} payment(s) are labelled")
 
-    def scrape(self) -> None:
-        """What Prometheus would read, at the addresses that it is told."""
-        figures = scrape(self.stack)
+    def watch(self) -> None:
+        """A figure of each part has come; the rules are judged without an error."""
+        prometheus = Prometheus(self.stack)
+        expect(set(prometheus.targets()) == set(SHOWN), f"it asks {sorted(prometheus.targets())}")
         for job, name in SHOWN.items():
-            expect(f"\n{name}" in figures[job], f"{job} does not show {name}:\n{figures[job][:2000]}")
-        self.say(", ".join(f"{job}: {text.count(chr(10)):,} lines" for job, text in figures.items()))
+            try:
+                wait_until(f"{name} of {job}", 120, lambda name=name, job=job: prometheus.series(name, job) > 0)
+            except StackError as error:
+                raise StackError(f"{error}; its target: {prometheus.targets()[job] or 'up'}") from error
+        rules = prometheus.rules()
+        wrong = {name: error for name, error in rules.items() if error}
+        expect(bool(rules) and not wrong, f"rules that cannot be judged: {wrong or 'there are none'}")
+        self.say(f"{len(SHOWN)} parts are read, {len(rules)} rules are judged")
 
     def add_days(self, until: int) -> None:
         """More history, sent at once."""
@@ -192,7 +192,7 @@ class Steps:
         """A challenger with an opponent."""
         before = self.newest()
         self.add_days(LATER_DAYS)
-        self.train()
+        self.runs.train()
         newest = self.product.registry.list_versions()[0]
         expect(newest.version == before + 1, f"the newest version is {newest.version}")
         verdict = newest.tags.get("paywarden.gate")
@@ -200,17 +200,23 @@ class Steps:
         champion = self.product.registry.find_champion().version
         self.say(f"version {newest.version}: the gate says {verdict}; champion is {champion}")
 
+    def run_the_others(self) -> None:
+        """The DAGs beside the nightly training."""
+        self.runs.maintain()
+        found = self.runs.monitor()
+        self.say(f"of version {found['version']}: {found['verdict']} {found['reasons']}")
+
     def kill_worker(self) -> None:
         """As a machine that dies: SIGKILL in the middle, and a new start."""
         before = self.newest()
         self.add_days(LATEST_DAYS)
-        run = self.airflow.trigger(DAG)
-        self.airflow.wait_for_task(DAG, run, "train", "running")
+        run = self.airflow.trigger(TRAINING)
+        self.airflow.wait_for_task(TRAINING, run, "train", "running")
         time.sleep(INTO_TRAINING_SECONDS)
         self.stack.compose("kill", "airflow-worker")
         self.say("the worker is killed")
         self.stack.up("airflow-worker", seconds=180)
-        tasks = self.airflow.wait(DAG, run, self.say)
+        tasks = self.airflow.wait(TRAINING, run, self.say)
         expect(int(tasks["train"]["try_number"]) >= 2, "the training was not tried again")
         registry = self.product.registry
         versions = registry.list_versions()
@@ -252,7 +258,7 @@ class Steps:
             "objects of MLflow": len(product.objects("mlflow")),
             "versions": ", ".join(f"{v.version} {v.bundle_digest[:8]} {'/'.join(v.aliases)}" for v in versions),
             "records in Redis": int(self.stack.run("redis", "redis-cli", "dbsize").strip()),
-            "runs of Airflow": int(self.airflow.get(f"/dags/{DAG}/dagRuns")["total_entries"]),
+            "runs of Airflow": int(self.airflow.get(f"/dags/{TRAINING}/dagRuns")["total_entries"]),
         }
 
     def account(self) -> None:
