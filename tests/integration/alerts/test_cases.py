@@ -10,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import create_engine, event, func, select, text
 from tests.integration.alerts.decisions import AT, SCHEMA, message
 
 from paywarden.adapters.alerts.database import _MIGRATIONS, CaseDatabase
@@ -260,6 +260,28 @@ def test_a_card_is_found_by_its_last_characters(desk):
     found = {ends: {row.card for row in desk.queue.page(card_ends=ends)} for ends in ("A", "AAAA", "1AAAA", "%AAA")}
     assert len(found.pop("A")) == 4
     assert found == {"AAAA": {"card0000AAAA", "card0001AAAA"}, "1AAAA": {"card0001AAAA"}, "%AAA": set()}
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({}, "cases_by_loss"),
+        ({"after": (3000, 1)}, "cases_by_loss"),
+        ({"assignee": "ann"}, "cases_of_assignee"),
+        ({"card_ends": "AAAA"}, "cases_by_card_end"),
+    ],
+)
+def test_a_page_of_the_queue_is_read_and_ordered_by_an_index(tmp_path, asked, index):
+    """SQLite's plan, which rests on the indexes alone here: no statistics were taken."""
+    heard, opened = [], CaseDatabase(f"sqlite:///{tmp_path / 'cases.sqlite'}")
+    with opened.reading() as connection:
+        event.listen(connection.engine, "before_cursor_execute", lambda *said: heard.append(said[2:4]))
+        SqlCaseQueue(opened).page(**asked)
+        statement, values = heard[-1]
+        plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    opened.close()
+    assert len(plan) == 1  # nothing is sorted besides
+    assert plan[0].startswith(f"SEARCH cases USING INDEX {index} ")
 
 
 def test_a_case_of_the_first_schema_is_found_by_its_card_after_the_upgrade(url):

@@ -61,7 +61,7 @@ cases = Table(
     Column("card_end", String, nullable=False, server_default=""),  # its last CARD_END characters
     Index("cases_by_loss", "status", "expected_loss", "case_id"),  # read backwards
     Index("cases_of_card", "card"),
-    Index("cases_by_card_end", "status", "card_end"),
+    Index("cases_by_card_end", "status", "card_end", "expected_loss", "case_id"),
     Index("cases_of_assignee", "assignee", "status", "expected_loss", "case_id"),
     Index("cases_by_change", "updated_at"),
     Index(
