@@ -1,0 +1,1 @@
+"""The console's pages with many cases beside few."""
