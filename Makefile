@@ -38,8 +38,9 @@ airflow-lock: $(READY) ## Pin Airflow's environment again after a change of depl
 	$(UV) pip compile --quiet --universal --no-header --generate-hashes --python-version 3.11 \
 		deploy/airflow/requirements.in -o deploy/airflow/requirements.lock
 
-test: setup jars airflow-env ## Run the tests (ARGS="tests/unit -k name" for some)
-	$(RUN) pytest $(ARGS)
+# By file, since a file shares its servers; in the order of names, which leaves the many short unit tests for the end.
+test: setup jars airflow-env ## Run the tests, two files at a time (ARGS="tests/unit -k name" for some, WORKERS=0 for one at a time)
+	$(RUN) pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-faults: setup jars ## Do faults to a running stream, and see that nothing is lost (ARGS="-k name" for some; slow)
 	$(RUN) pytest tests/faults --timeout 1800 $(ARGS)
