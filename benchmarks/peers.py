@@ -35,6 +35,7 @@ AGGREGATIONS = {"count": None, "sum": "amount", "mean": "amount", "max": "amount
 CATALOGUE = Catalogue(
     ENTITIES,
     tuple(Feature(e, name, field, w) for e in ENTITIES for w in WINDOWS for name, field in AGGREGATIONS.items()),
+    request=(),
 )
 
 

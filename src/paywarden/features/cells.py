@@ -59,125 +59,119 @@ def add_squares(left: np.int64, right: np.int64) -> np.int64:
 
 
 @inlined
-def add_count(narrow: Narrow, at: int) -> None:
-    """Count one more event in the half at ``at``."""
-    narrow[at] += np.uint32(1)
-
-
-@inlined
-def add_maximum(narrow: Narrow, at: int, value: np.int64) -> None:
-    """Let the maximum in the half at ``at`` be at least ``value``."""
-    # One more than the maximum, so that zero means empty.
-    capped = MAX_CAP if value > MAX_CAP else value  # noqa: FURB136 (typed for the compiler)
-    if capped + 1 > np.int64(narrow[at]):
-        narrow[at] = np.uint32(capped + 1)
-
-
-@inlined
-def add_square(wide: Wide, at: int, value: np.int64) -> None:
-    """Add the square of a value to the word at ``at``."""
+def added_square(left: np.int64, value: np.int64) -> np.int64:
+    """A sum of squares and the square of one more value."""
     capped = min(abs(value), np.int64(SQUARES_CAP))
-    wide[at] = add_squares(wide[at], capped * capped)
+    return add_squares(left, capped * capped)
 
 
 @inlined
-def add_bit(wide: Wide, at: int, value: np.int64) -> None:
-    """Add a value to the small sketch in the word at ``at``."""
-    wide[at] |= np.int64(1) << (value & (SMALL_SKETCH_BITS - 1))
+def larger(stored: np.uint32, value: np.int64) -> np.uint32:
+    """A maximum as stored, one more than it is so that zero means empty, and after one more value."""
+    capped = min(value, np.int64(MAX_CAP)) + np.int64(1)
+    return np.uint32(capped) if capped > np.int64(stored) else stored
+
+
+@inlined
+def small_bit(value: np.int64) -> np.int64:
+    """The bit of a value in a small sketch."""
+    return np.int64(1) << (value & (SMALL_SKETCH_BITS - 1))
 
 
 @inlined
 def add_sketched(wide: Wide, at: int, value: np.int64) -> None:
     """Add a value to the sketch from the word at ``at`` on."""
     bit = value & (SKETCH_BITS - 1)
-    wide[at + (bit >> 6)] |= np.int64(1) << (bit & 63)
+    wide[np.uint64(at) + np.uint64(bit >> 6)] |= np.int64(1) << (bit & 63)
 
 
-@inlined
+@compiled
 def add_cell(kind: int, wide: Wide, narrow: Narrow, at: int, value: np.int64) -> None:
     """Add one event's value to the cell at ``at`` (in words, or halves for a narrow kind), in place."""
     if kind == COUNT:
-        add_count(narrow, at)
+        narrow[at] += np.uint32(1)
     elif kind == MAX:
-        add_maximum(narrow, at, value)
+        narrow[at] = larger(narrow[at], value)
     elif kind == SUM:
         wide[at] += value
     elif kind == SQUARES:
-        add_square(wide, at, value)
+        wide[at] = added_square(wide[at], value)
     elif kind == SMALL_SKETCH:
-        add_bit(wide, at, value)
+        wide[at] |= small_bit(value)
     else:
         add_sketched(wide, at, value)
 
 
 @inlined
-def sum_narrow(narrow: Narrow, start: int, stop: int) -> np.int64:
-    """Merged counts of the cells from ``start`` to before ``stop``."""
+def sum_narrow(narrow: Narrow, ring: np.uint64, covered: Wide, tiles: int) -> np.int64:
+    """Merged counts of the ring of ``tiles`` cells from ``ring`` on, of those that are ``covered`` (all bits set)."""
     total = np.int64(0)
-    for i in range(start, stop):
-        total += np.int64(narrow[i])
+    for i in range(tiles):
+        total += np.int64(narrow[ring + np.uint64(i)]) & covered[i]
     return total
 
 
 @inlined
-def max_narrow(narrow: Narrow, start: int, stop: int) -> np.int64:
+def max_narrow(narrow: Narrow, ring: np.uint64, covered: Wide, tiles: int) -> np.int64:
     """Merged maxima."""
     largest = np.int64(0)
-    for i in range(start, stop):
-        largest = max(largest, np.int64(narrow[i]))
+    for i in range(tiles):
+        largest = max(largest, np.int64(narrow[ring + np.uint64(i)]) & covered[i])
     return largest
 
 
 @inlined
-def sum_wide(wide: Wide, start: int, stop: int) -> np.int64:
+def sum_wide(wide: Wide, ring: np.uint64, covered: Wide, tiles: int) -> np.int64:
     """Merged sums."""
     total = np.int64(0)
-    for i in range(start, stop):
-        total += wide[i]
+    for i in range(tiles):
+        total += wide[ring + np.uint64(i)] & covered[i]
     return total
 
 
 @inlined
-def sum_squares(wide: Wide, start: int, stop: int) -> np.int64:
+def sum_squares(wide: Wide, ring: np.uint64, covered: Wide, tiles: int) -> np.int64:
     """Merged sums of squares."""
     total = np.int64(0)
-    for i in range(start, stop):
-        total = add_squares(total, wide[i])
+    for i in range(tiles):
+        total = add_squares(total, wide[ring + np.uint64(i)] & covered[i])
     return total
 
 
 @inlined
-def either_wide(wide: Wide, start: int, stop: int) -> np.int64:
+def either_wide(wide: Wide, ring: np.uint64, covered: Wide, tiles: int) -> np.int64:
     """Merged small sketches."""
     bits = np.int64(0)
-    for i in range(start, stop):
-        bits |= wide[i]
+    for i in range(tiles):
+        bits |= wide[ring + np.uint64(i)] & covered[i]
     return bits
 
 
 @inlined
-def merge_sketches(into: Wide, at: int, wide: Wide, start: int, stop: int) -> None:
-    """Merge the sketches from word ``start`` to before ``stop`` into the one at ``at`` of ``into``, in place."""
-    for i in range(start, stop, SKETCH_WORDS):
+def merge_sketches(into: Wide, at: np.uint64, wide: Wide, ring: np.uint64, covered: Wide, tiles: int) -> None:
+    """Merge sketches into the one at ``at`` of ``into``, in place."""
+    for i in range(tiles):
         for word in range(SKETCH_WORDS):
-            into[at + word] |= wide[i + word]
+            into[at + np.uint64(word)] |= wide[ring + np.uint64(i * SKETCH_WORDS + word)] & covered[i]
 
 
 @compiled
 def merge_cells(kind: int, into: Wide, at: int, wide: Wide, narrow: Narrow, start: int, stop: int) -> None:
     """Merge the cells from ``start`` to before ``stop`` into the merged one at word ``at`` of ``into``, in place."""
+    tiles = (stop - start) // (SKETCH_WORDS if kind == SKETCH else 1)
+    covered, ring = np.full(tiles, -1, np.int64), np.uint64(start)
     if kind == COUNT:
-        into[at] += sum_narrow(narrow, start, stop)
+        into[at] += sum_narrow(narrow, ring, covered, tiles)
     elif kind == SUM:
-        into[at] += sum_wide(wide, start, stop)
+        into[at] += sum_wide(wide, ring, covered, tiles)
     elif kind == MAX:
-        into[at] = max(into[at], max_narrow(narrow, start, stop))
+        into[at] = max(into[at], max_narrow(narrow, ring, covered, tiles))
     elif kind == SQUARES:
-        into[at] = add_squares(into[at], sum_squares(wide, start, stop))
+        into[at] = add_squares(into[at], sum_squares(wide, ring, covered, tiles))
     elif kind == SMALL_SKETCH:
-        into[at] |= either_wide(wide, start, stop)
+        into[at] |= either_wide(wide, ring, covered, tiles)
     else:
-        merge_sketches(into, at, wide, start, stop)
+        merge_sketches(into, np.uint64(at), wide, ring, covered, tiles)
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Where everything stands in a record, and the tables by which the kernel walks it.
+"""Where everything stands in a record.
 
 A record is int64 words: the header, then one ring of tiles for every cell that some feature needs at some tile width.
 The header is the latest time on each of the two clocks (``occurred_at`` of transactions, arrival of fraud labels; 0
@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from paywarden.features.cells import CELL_WORDS, NARROW, CellKind
 from paywarden.features.feature import Feature
 from paywarden.features.needs import Ring, anomaly_reads, reads, rings
 from paywarden.features.results import RESULTS, Result
+from paywarden.features.tables import BLOCK, FEATURE, GROUP, MERGE, WINDOW, Tables, table
 from paywarden.features.windows import Window
 
 CODEC_VERSION = 2
@@ -38,31 +38,6 @@ _HEADER_OF = {
 
 Slots = dict[tuple[Ring, int], int]
 """The word of the merged cell by ring and window length in tiles."""
-
-
-class Tables(NamedTuple):
-    """What the kernel reads, int64; a range is its first row and the one after its last.
-
-    ``groups`` ``[g, 12]``: clock, tile_ms, tiles, the range of words, then where each kind of cell begins in
-    ``blocks``, and where the last ends; ``inverses`` float64 ``[g, 2]``: 1 ÷ tile_ms, 1 ÷ tiles;
-    ``blocks`` ``[b, 4]``: value column, source, offset (in halves where narrow), kind;
-    ``windows`` ``[w, 9]``: group, tiles, then where each kind of cell begins in ``merges``, and where the last ends;
-    ``merges`` ``[m, 2]``: offset of a ring, word of its merged cell;
-    ``features`` ``[f, 5]`` and ``results`` ``[RESULTS + 1]``: see :func:`results.finalise_all`;
-    ``header`` ``[4]``: the words of HEADER, -1 where absent;
-    ``flags`` ``[6]``: the value column of newcomers and the feature that tells one, the value column of anomalies and
-    the three words that tell one; -1 where absent.
-    """
-
-    groups: NDArray[np.int64]
-    inverses: NDArray[np.float64]
-    blocks: NDArray[np.int64]
-    windows: NDArray[np.int64]
-    merges: NDArray[np.int64]
-    features: NDArray[np.int64]
-    results: NDArray[np.int64]
-    header: NDArray[np.int64]
-    flags: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -119,25 +94,24 @@ def record_layout(catalogue: Catalogue, record: str) -> RecordLayout:
     windows, merges, slots, merged = _windows(groups, needed)
     starts = np.cumsum([0, *(len(group.blocks) for group in groups)]).tolist()
     blocks = [
-        [fields.index(block.ring.field or "amount"), block.ring.source, block.offset, block.ring.kind]
+        [fields.index(block.ring.field or "amount"), block.ring.source, block.offset]
         for group in groups
         for block in group.blocks
     ]
     by_result = sorted(enumerate(features), key=lambda item: item[1].computation.reads)
     reads_by_result = [int(feature.computation.reads) for _, feature in by_result]
     tables = Tables(
-        groups=_table(
+        groups=table(
             [
-                [g.clock, g.tile_ms, g.tiles, g.start, g.stop, *_by_kind(g.blocks, first)]
+                [g.clock, g.tile_ms, g.tiles, 1 / g.tile_ms, 1 / g.tiles, g.start, g.stop, *_by_kind(g.blocks, first)]
                 for g, first in zip(groups, starts, strict=False)
             ],
-            5 + len(CellKind) + 1,
+            GROUP,
         ),
-        inverses=np.array([[1 / group.tile_ms, 1 / group.tiles] for group in groups], np.float64).reshape(-1, 2),
-        blocks=_table(blocks, 4),
-        windows=_table(windows, 2 + len(CellKind) + 1),
-        merges=_table(merges, 2),
-        features=_table([[place, *_reads(feature, slots, fields)] for place, feature in by_result], 5),
+        blocks=table(blocks, BLOCK),
+        windows=table(windows, WINDOW),
+        merges=table(merges, MERGE),
+        features=table([[place, *_reads(feature, slots, fields)] for place, feature in by_result], FEATURE),
         results=np.searchsorted(reads_by_result, np.arange(RESULTS + 1)).astype(np.int64),
         header=np.array([CLOCKS + header.index(w) if w in header else -1 for w in HEADER], np.int64),
         flags=_flags(catalogue, record, fields, slots),
@@ -244,7 +218,3 @@ def _flags(catalogue: Catalogue, record: str, fields: tuple[str, ...], slots: Sl
     if "anomaly" in fields:
         flags[2:] = [fields.index("anomaly"), *_slots(anomaly_reads(), slots)]
     return np.array(flags, np.int64)
-
-
-def _table(rows: list[list[int]], width: int) -> NDArray[np.int64]:
-    return np.array(rows, np.int64).reshape(-1, width)

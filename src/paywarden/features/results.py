@@ -160,7 +160,7 @@ def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
     if result == _SHARE:
         return share(merged[a], merged[b])
     if result == _BURST:
-        return burst(merged[a], merged[b], c)
+        return burst(merged[a], merged[b], np.int64(c))  # type: ignore[arg-type]
     if result == _PEAK:
         return peak(merged[a], merged[b], merged[c])
     if result == _MATURED:
@@ -174,42 +174,39 @@ def finalise(  # noqa: C901, PLR0911, PLR0912 (one return a result)
 
 @inlined
 def finalise_all(
-    table: NDArray[np.int64],
+    table: NDArray[np.void],
     bounds: NDArray[np.int64],
     merged: Merged,
     values: NDArray[np.int64],
     present: NDArray[np.bool_],
     known: NDArray[np.float64],
-    event: int,
-    first: int,
     out: NDArray[np.float32],
 ) -> None:
-    """Write all features of one event into row ``event`` of ``out``, from column ``first`` on.
+    """Write all features of one event into ``out`` ``[f]``; a comparison with a field that the event lacks is NaN.
 
-    ``table`` int64 ``[f, 5]``: column in ``out``, words ``a``, ``b``, ``c``, column in ``values`` ``[n, v]``, of the
-    features ordered by result; those of result ``r`` are ``bounds[r]`` to before ``bounds[r + 1]``. ``known``
-    ``[KNOWN]`` is what the header says. A comparison with a field that the event lacks is NaN.
+    ``table`` ``[f]`` are rows of :data:`tables.FEATURE` ordered by result; those of result ``r`` are ``bounds[r]`` to
+    before ``bounds[r + 1]``. ``values`` and ``present`` ``[v]`` are the event's; ``known`` ``[KNOWN]`` is what the
+    header says.
     """
     # A loop a result keeps the branches of `finalise` out of the loop over features: a third of the time.
     for f in range(bounds[_COUNT], bounds[_SUM + 1]):
-        out[event, first + table[f, 0]] = np.float32(merged[table[f, 1]])
+        out[table[f].place] = np.float32(merged[table[f].a])
     for f in range(bounds[_MEAN], bounds[_MEAN + 1]):
-        out[event, first + table[f, 0]] = np.float32(mean(merged[table[f, 1]], merged[table[f, 2]]))
+        out[table[f].place] = np.float32(mean(merged[table[f].a], merged[table[f].b]))
     for f in range(bounds[_MAX], bounds[_MAX + 1]):
-        out[event, first + table[f, 0]] = np.float32(maximum(merged[table[f, 1]]))
+        out[table[f].place] = np.float32(maximum(merged[table[f].a]))
     for f in range(bounds[_RATIO], bounds[FIRST_KNOWN]):
         result = _RATIO
         while f >= bounds[result + 1]:
             result += 1
-        column = table[f, 4]
+        row = table[f]
         compares = result in (_RATIO, _ZSCORE, _FIRST_OF)
-        if compares and not present[event, column]:
-            out[event, first + table[f, 0]] = np.float32(math.nan)
+        if compares and not present[row.column]:
+            out[row.place] = np.float32(math.nan)
         else:
-            value = finalise(result, merged, table[f, 1], table[f, 2], table[f, 3], values[event, column])
-            out[event, first + table[f, 0]] = np.float32(value)
+            out[row.place] = np.float32(finalise(result, merged, row.a, row.b, row.c, values[row.column]))
     for f in range(bounds[FIRST_KNOWN], bounds[RESULTS]):
         result = FIRST_KNOWN
         while f >= bounds[result + 1]:
             result += 1
-        out[event, first + table[f, 0]] = np.float32(known[result - FIRST_KNOWN])
+        out[table[f].place] = np.float32(known[result - FIRST_KNOWN])
