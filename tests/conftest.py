@@ -20,6 +20,10 @@ from paywarden.adapters.local.mlflow_server import LocalMlflowServer
 
 DATA_VARIABLE = "PAYWARDEN_DATA"
 
+for _size in ("COLUMNS", "LINES"):
+    # pytest-xdist tells its workers the size of a terminal, and a rich console made under it keeps it for ever.
+    os.environ.pop(_size, None)
+
 
 @pytest.fixture(scope="session")
 def cache_dir() -> Path:

@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 
 from paywarden.adapters.local.ivy import class_path
 from paywarden.adapters.local.java import require_java
-from paywarden.adapters.local.ports import free_port, is_free
+from paywarden.adapters.local.ports import free_port, is_free, is_free_soon
 from paywarden.adapters.local.process import ChildProcess
 from paywarden.errors import EnvironmentNotReady
 
@@ -176,7 +176,7 @@ class LocalBroker:
         remembered = self._data_dir / "port"
         if remembered.exists():
             port = int(remembered.read_text())
-            if is_free(port):
+            if is_free_soon(port):
                 return port
         return free_port()
 

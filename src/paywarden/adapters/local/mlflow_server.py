@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import final
 
-from paywarden.adapters.local.ports import free_port, is_free
+from paywarden.adapters.local.ports import free_port, is_free, is_free_soon
 from paywarden.adapters.local.process import ChildProcess
 from paywarden.errors import EnvironmentNotReady
 
@@ -108,7 +108,7 @@ class LocalMlflowServer:
                 )
             return self._asked_port
         remembered = self._data_dir / "port"
-        if remembered.exists() and is_free(int(remembered.read_text())):
+        if remembered.exists() and is_free_soon(int(remembered.read_text())):
             return int(remembered.read_text())
         return free_port()
 

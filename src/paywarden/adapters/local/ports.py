@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 
 from paywarden.errors import EnvironmentNotReady
 
@@ -11,6 +12,7 @@ _LOWEST, _HIGHEST = 20_000, 32_000
 """Below Linux's ephemeral range (32768 on), so that a client's outgoing connection never takes a server's port."""
 
 _ATTEMPTS = 200
+_SOON_SECONDS = 2.0
 
 
 def free_port() -> int:
@@ -39,4 +41,14 @@ def is_free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
+    return True
+
+
+def is_free_soon(port: int) -> bool:
+    """The same, with two seconds of patience: a server that was killed may hold its port a moment longer."""
+    end = time.monotonic() + _SOON_SECONDS
+    while not is_free(port):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
     return True
