@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,19 +64,31 @@ class CheckpointFiles:
 
     def plan(self, batch_id: int, ranges: Sequence[OffsetRange]) -> None:
         """Log the offsets of a batch, and in a checkpoint without any those of the batch before it, as committed."""
+        self._name()
         if batch_id > 0 and self.last_planned() is None:
             self._write("offsets", batch_id - 1, _METADATA, _offsets(ranges, "start"))
             self._write("commits", batch_id - 1, _COMMITTED)
         self._write("offsets", batch_id, _METADATA, _offsets(ranges, "end"))
 
+    def _name(self) -> None:
+        """Write the query's id where it is lost: Spark refuses logs without one. The same place, the same id."""
+        path = self.root / "metadata"
+        try:
+            json.loads(path.read_text())["id"]
+        except (OSError, ValueError, KeyError, TypeError):
+            (self.root / ".metadata.crc").unlink(missing_ok=True)
+            self._put(path, json.dumps({"id": str(uuid.uuid5(uuid.NAMESPACE_URL, self.root.absolute().as_uri()))}))
+
     def _write(self, log: str, batch_id: int, *lines: str) -> None:
         self._remove(log, batch_id)
-        path = self.root / log / str(batch_id)
+        self._put(self.root / log / str(batch_id), "\n".join(("v1", *lines)))
+
+    def _put(self, path: Path, text: str) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{batch_id}.draft")
+            draft = path.with_name(f".{path.name}.draft")
             with draft.open("w") as file:
-                file.write("\n".join(("v1", *lines)))
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(path)

@@ -1,3 +1,6 @@
+import json
+import uuid
+
 import pytest
 
 from paywarden.adapters.spark.checkpoint import batch_ranges
@@ -52,3 +55,24 @@ def test_a_torn_commit_is_found_and_forgotten(files, left):
     files.forget_commit(2)
     assert files.torn_commit() is None
     files.forget_commit(2)  # killed and begun again
+
+
+@pytest.mark.parametrize("left", [None, "", "{}"], ids=["lost", "empty", "without an id"])
+def test_a_plan_comes_with_an_id_which_spark_refuses_to_start_without(files, left):
+    if left is not None:
+        files.root.mkdir(parents=True, exist_ok=True)
+        (files.root / "metadata").write_text(left)
+        (files.root / ".metadata.crc").write_bytes(b"of the former")
+    files.plan(3, RANGES)
+    named = json.loads((files.root / "metadata").read_text())
+    assert uuid.UUID(named["id"])
+    assert not (files.root / ".metadata.crc").exists()
+    files.plan(4, RANGES)
+    assert json.loads((files.root / "metadata").read_text()) == named
+
+
+def test_an_id_that_is_there_stays(files):
+    files.root.mkdir(parents=True, exist_ok=True)
+    (files.root / "metadata").write_text('{"id":"mine"}')
+    files.plan(3, RANGES)
+    assert (files.root / "metadata").read_text() == '{"id":"mine"}'
