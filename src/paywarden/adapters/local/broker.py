@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 
 from paywarden.adapters.local.ivy import class_path
 from paywarden.adapters.local.java import require_java
-from paywarden.adapters.local.ports import free_port, is_free, is_free_soon
+from paywarden.adapters.local.ports import chosen_port, free_port
 from paywarden.adapters.local.process import ChildProcess
 from paywarden.errors import EnvironmentNotReady
 
@@ -131,7 +131,7 @@ class LocalBroker:
         java = require_java().executable
         self._data_dir.mkdir(parents=True, exist_ok=True)
         for attempt in range(_START_ATTEMPTS):
-            self._port = self._choose_port()
+            self._port = chosen_port(self._asked_port, self._data_dir / "port")
             properties = self._write_properties(self._port)
             self._format(java, properties)
             command = [java, *_JVM_FLAGS, "-cp", class_path(self._jars), "kafka.Kafka", str(properties)]
@@ -165,20 +165,6 @@ class LocalBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def _choose_port(self) -> int:
-        if self._asked_port is not None:
-            if not is_free(self._asked_port):
-                raise EnvironmentNotReady(
-                    f"Port {self._asked_port} on 127.0.0.1 is taken. Stop what listens there or ask for another port."
-                )
-            return self._asked_port
-        remembered = self._data_dir / "port"
-        if remembered.exists():
-            port = int(remembered.read_text())
-            if is_free_soon(port):
-                return port
-        return free_port()
 
     def _write_properties(self, port: int) -> Path:
         controller_port = free_port()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import final
 
-from paywarden.adapters.local.ports import free_port, is_free, is_free_soon
+from paywarden.adapters.local.ports import chosen_port
 from paywarden.adapters.local.process import ChildProcess
 from paywarden.errors import EnvironmentNotReady
 
@@ -67,7 +67,7 @@ class LocalMlflowServer:
             return
         (self._data_dir / "artifacts").mkdir(parents=True, exist_ok=True)
         for attempt in range(_START_ATTEMPTS):
-            self._port = self._choose_port()
+            self._port = chosen_port(self._asked_port, self._data_dir / "port")
             environment = {**os.environ, **_ENVIRONMENT}
             self._process = ChildProcess("The local MLflow server", self._command(), self.log_path, environment)
             self._process.start()
@@ -99,18 +99,6 @@ class LocalMlflowServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-    def _choose_port(self) -> int:
-        if self._asked_port is not None:
-            if not is_free(self._asked_port):
-                raise EnvironmentNotReady(
-                    f"Port {self._asked_port} on 127.0.0.1 is taken. Stop what listens there or ask for another port."
-                )
-            return self._asked_port
-        remembered = self._data_dir / "port"
-        if remembered.exists() and is_free_soon(int(remembered.read_text())):
-            return int(remembered.read_text())
-        return free_port()
 
     def _command(self) -> list[str]:
         return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import time
+from pathlib import Path
 
 from paywarden.errors import EnvironmentNotReady
 
@@ -52,3 +53,22 @@ def is_free_soon(port: int) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def chosen_port(asked: int | None, remembered: Path) -> int:
+    """The port to start a server on: the one asked for, else that of its last run where it is free, else any free one.
+
+    ``remembered`` is the file with the last run's, if there was one. Raises :class:`EnvironmentNotReady` when the asked
+    port is taken.
+    """
+    if asked is not None:
+        if not is_free(asked):
+            raise EnvironmentNotReady(
+                f"Port {asked} on 127.0.0.1 is taken. Stop what listens there or ask for another port."
+            )
+        return asked
+    if remembered.exists():
+        port = int(remembered.read_text())
+        if is_free_soon(port):
+            return port
+    return free_port()
