@@ -76,16 +76,16 @@ class CheckpointFiles:
         try:
             json.loads(path.read_text())["id"]
         except (OSError, ValueError, KeyError, TypeError):
-            (self.root / ".metadata.crc").unlink(missing_ok=True)
             self._put(path, json.dumps({"id": str(uuid.uuid5(uuid.NAMESPACE_URL, self.root.absolute().as_uri()))}))
 
     def _write(self, log: str, batch_id: int, *lines: str) -> None:
-        self._remove(log, batch_id)
         self._put(self.root / log / str(batch_id), "\n".join(("v1", *lines)))
 
     def _put(self, path: Path, text: str) -> None:
+        """Write a file in one step, without the checksum of the one that was there."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
             draft = path.with_name(f".{path.name}.draft")
             with draft.open("w") as file:
                 file.write(text)
