@@ -5,10 +5,9 @@ import json
 import numpy as np
 from mlflow import MlflowClient
 
-from paywarden.evaluation.costs import CostMatrix
-from paywarden.evaluation.curves import as_points, calibration_curve, threshold_curve
 from paywarden.evaluation.metrics import evaluate
 from paywarden.evaluation.predictions import Predictions
+from paywarden.evaluation.report import ReportedWindow, write_report
 from paywarden.settings import Settings
 
 DAY_MS = 86_400_000
@@ -29,15 +28,15 @@ def predictions(rows=20_000, seed=4):
     )
 
 
-def report():
-    found, costs = predictions(), CostMatrix()
-    threshold = float(np.sort(found.raw)[-14 * 12])
-    figures = evaluate(found, threshold, 100, costs=costs, resamples=50).to_dict()
-    curves = {
-        "by_threshold": as_points(threshold_curve(found, costs)),
-        "calibration": as_points(calibration_curve(found)),
-    }
-    return {"windows": {"test": figures}, "curves": {"test": curves}}
+def window(seed, rows):
+    found = predictions(rows, seed)
+    return ReportedWindow(evaluate(found, float(np.sort(found.raw)[-14 * 12]), 100), found)
+
+
+def report(folder):
+    """The document as the product writes it, with the window that thresholds were chosen on beside the later one."""
+    windows = {"validation": window(5, 12_000), "test": window(4, 20_000)}
+    return write_report(folder, "A run", windows, resamples=50)[0].read_text()
 
 
 GATE = {
@@ -56,7 +55,7 @@ def register(uri, folder):
     wanted, client = Settings().mlflow, MlflowClient(uri)
     experiment = client.create_experiment(wanted.experiment, artifact_location=folder.as_uri())
     run = client.create_run(experiment).info.run_id
-    client.log_text(run, json.dumps(report(), default=float), "report/report.json")
+    client.log_text(run, report(folder / "report"), "report/report.json")
     client.log_text(run, json.dumps(GATE), "gate.json")
     client.create_registered_model(wanted.model_name)
     tags = {"paywarden.bundle_digest": "b" * 64}

@@ -116,7 +116,10 @@ def _label(source, topic):
 def test_the_threshold_slider_shows_what_another_threshold_would_find(page, address):
     page.goto(f"{address}/models")
     shown = {name: page.locator(f"[data-out={name}]") for name in ("alerts_per_day", "recall", "words")}
-    expect(shown["words"]).to_have_text("This is the threshold that serves.")
+    expect(page.get_by_text("From the test window: 20,000 payments")).to_be_visible()
+    expect(shown["words"]).to_have_text("This is the threshold that serves, with 95 % intervals.")
+    within = page.locator("[data-within=recall]")
+    expect(within).to_have_text(re.compile(r"^[\d.]+ % to [\d.]+ %$"))
     served = [shown[name].inner_text() for name in ("alerts_per_day", "recall")]
     slider = page.get_by_label("Alerts a day", exact=True).first
     slider.focus()
@@ -126,6 +129,7 @@ def test_the_threshold_slider_shows_what_another_threshold_would_find(page, addr
     moved = [shown[name].inner_text() for name in ("alerts_per_day", "recall")]
     assert float(moved[0].replace(",", "")) > float(served[0].replace(",", ""))
     assert float(moved[1].split()[0]) >= float(served[1].split()[0])
+    expect(within).to_be_empty()
     photograph(page, "console-models")
     page.get_by_role("button", name="Back to the served threshold").click()
     assert shown["alerts_per_day"].inner_text() == served[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -12,6 +12,8 @@ from paywarden.service.console.pages import page
 from paywarden.wiring.console import ConsoleParts
 
 router = APIRouter()
+_WINDOWS: Final = ("test", "validation")
+"""By how much they tell: nothing was chosen on test, thresholds were chosen on validation."""
 
 
 @router.get("/models")
@@ -32,11 +34,10 @@ def models(
 
 def _documents(parts: ConsoleParts, version: int) -> dict[str, Any]:
     report, gate = parts.models.document(version, "report/report.json"), parts.models.document(version, "gate.json")
-    windows = list((report or {}).get("windows", {}))
-    last = windows[-1] if windows else None
+    window = next((name for name in _WINDOWS if name in (report or {}).get("windows", {})), None)
     return {
         "gate": gate,
-        "window": last,
-        "figures": report["windows"][last] if report and last else None,
-        "curves": report["curves"].get(last) if report and last else None,
+        "window": window,
+        "figures": report["windows"][window] if report and window else None,
+        "curves": report["curves"].get(window) if report and window else None,
     }

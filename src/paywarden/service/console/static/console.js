@@ -63,25 +63,36 @@ document.addEventListener("htmx:afterSettle", () => {
 function whatIf(place) {
   const curve = JSON.parse(place.dataset.values);
   const served = Number(place.dataset.now);
+  const intervals = JSON.parse(place.dataset.intervals);
   const slider = place.querySelector("input");
   const shown = (name) => place.querySelector(`[data-out="${name}"]`);
+  const alertCount = (alerts) => alerts.toLocaleString("en", { maximumFractionDigits: 1 });
   const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
   const nearest = curve.threshold.reduce(
     (best, value, i) => (Math.abs(value - served) < Math.abs(curve.threshold[best] - served) ? i : best), 0);
 
+  const level = Object.values(intervals)[0]?.level;
+  const certainty = level ? `, with ${Math.round(100 * level)} % intervals` : "";
+
   function show() {
     const at = Number(slider.value);
     const alerts = curve.alerts_per_day[at];
-    shown("alerts_per_day").textContent = alerts.toLocaleString("en", { maximumFractionDigits: 1 });
+    shown("alerts_per_day").textContent = alertCount(alerts);
     shown("recall").textContent = percent(curve.recall[at]);
     shown("precision").textContent = percent(curve.precision[at]);
     shown("money_saved").textContent =
       (curve.money_saved[at] / 100).toLocaleString("en", { maximumFractionDigits: 0 });
     shown("threshold").textContent = curve.threshold[at].toFixed(3);
+    // How sure a figure is was measured at the served threshold only.
+    for (const cell of place.querySelectorAll("[data-within]")) {
+      const within = at === nearest && intervals[cell.dataset.within];
+      const words = cell.dataset.within === "alerts_per_day" ? alertCount : percent;
+      cell.textContent = within ? `${words(within.low)} to ${words(within.high)}` : "";
+    }
     slider.setAttribute("aria-valuetext", `${alerts.toFixed(1)} alerts a day, ${percent(curve.recall[at])} of frauds`);
     const more = curve.recall[at] - curve.recall[nearest];
     const other = alerts - curve.alerts_per_day[nearest];
-    shown("words").textContent = at === nearest ? "This is the threshold that serves."
+    shown("words").textContent = at === nearest ? `This is the threshold that serves${certainty}.`
       : `${Math.abs(other).toFixed(1)} alerts a day ${other > 0 ? "more" : "fewer"} than served, ` +
         `${Math.abs(100 * more).toFixed(1)} points of frauds ${more >= 0 ? "more" : "fewer"}.`;
     place.dispatchEvent(new CustomEvent("moved", { detail: { at, nearest } }));
