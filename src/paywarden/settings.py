@@ -455,6 +455,12 @@ class CaseSettings(_Section):
     timeline_days: float = Field(
         default=30.0, ge=0, description="payments of all cards are kept so long, for a card's timeline; 0: none are"
     )
+    assumed_for_review: float = Field(
+        default=0.1, ge=0, le=1, description="the probability of fraud of a review that no score says, in the queue"
+    )
+    assumed_for_decline: float = Field(
+        default=0.5, ge=0, le=1, description="the probability of fraud of a decline that no score says, in the queue"
+    )
     webhook_url: SecretStr | None = Field(default=None, description="gets each alert as a POST; null: nobody does")
     webhook_secret: SecretStr | None = Field(default=None, description="signs what is posted (HMAC-SHA256)")
     webhook_timeout_seconds: float = Field(default=5.0, gt=0, description="for one try")

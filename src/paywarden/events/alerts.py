@@ -17,7 +17,10 @@ RANK: Final[Mapping[str, int]] = {"api": 0, "fallback": 1, "stream": 2}
 
 @dataclass(frozen=True)
 class Alert:
-    """A decision that wants somebody's eyes. Times are epoch ms, amounts minor units of the base currency."""
+    """A decision that wants somebody's eyes. Times are epoch ms, amounts minor units of the base currency.
+
+    ``raw_score`` and ``score`` are None for a fallback, which no model took part in.
+    """
 
     decision_id: str
     transaction_id: str
@@ -26,17 +29,13 @@ class Alert:
     occurred_at: int
     decided_at: int
     amount: int
-    raw_score: float
-    score: float
+    raw_score: float | None
+    score: float | None
+    expected_loss: int
     decision: str
     bundle_version: str | None
     reasons: tuple[tuple[str, str], ...]
     document: bytes
-
-    @property
-    def expected_loss(self) -> int:
-        """The calibrated probability of fraud times the amount, in minor units."""
-        return round(self.score * max(self.amount, 0))
 
     @property
     def rank(self) -> int:
@@ -45,8 +44,24 @@ class Alert:
 
     @property
     def headline(self) -> str:
-        """The first reason's words, or what was decided where there is none."""
-        return self.reasons[0][1] if self.reasons else f"{self.decision} at score {self.score:.3f}"
+        """The first reason's words, or what was decided where there is none; a fallback says why it has no score."""
+        return headline(self.decision, self.score, self.reasons)
+
+
+@dataclass(frozen=True)
+class AssumedProbability:
+    """The probability of fraud that a decision without a score counts with in the queue, by what was decided.
+
+    A decline as likely as not; a review as what is worth a look: in between what models tell of their alerts.
+    """
+
+    review: float = 0.1
+    decline: float = 0.5
+
+    def expected_loss(self, decision: str, score: float | None, amount: int) -> int:
+        """The probability of fraud times the amount, in minor units: the calibrated score, or what is assumed."""
+        assumed = self.decline if decision == "decline" else self.review
+        return round((assumed if score is None else score) * max(amount, 0))
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,14 @@ class Intake:
     alerts: Sequence[Alert] = ()
     payments: pa.Table | None = None
     minutes: Sequence[StreamMinute] = ()
+
+
+def headline(decision: str, score: float | None, reasons: Sequence[tuple[str, str]]) -> str:
+    """An alert in one line."""
+    if score is None:
+        why = f": {reasons[0][1]}" if reasons else ""
+        return f"no score, {decision} by amount alone{why}"
+    return reasons[0][1] if reasons else f"{decision} at score {score:.3f}"
 
 
 def reasons_json(alert: Alert) -> str:

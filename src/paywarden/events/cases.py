@@ -21,7 +21,10 @@ ANALYST: Final = "analyst"
 
 @dataclass(frozen=True)
 class CaseRow:
-    """A case as the queue lists it; times are epoch ms, amounts minor units of the base currency."""
+    """A case as the queue lists it; times are epoch ms, amounts minor units of the base currency.
+
+    ``top_score`` is None where none of its alerts has a score, ``headline`` that of the costliest one.
+    """
 
     case_id: int
     card: str
@@ -32,7 +35,7 @@ class CaseRow:
     alerts: int
     amount: int
     expected_loss: int
-    top_score: float
+    top_score: float | None
     headline: str
     assignee: str | None
     verdict: str | None
@@ -40,7 +43,10 @@ class CaseRow:
 
 @dataclass(frozen=True)
 class CaseAlert:
-    """An alert of a case; ``reasons`` are pairs of code and words, ``document`` the whole message."""
+    """An alert of a case; ``reasons`` are pairs of code and words, ``document`` the whole message.
+
+    ``score`` is None for a fallback.
+    """
 
     decision_id: str
     transaction_id: str
@@ -48,7 +54,7 @@ class CaseAlert:
     occurred_at: int
     decided_at: int
     amount: int
-    score: float
+    score: float | None
     expected_loss: int
     decision: str
     bundle_version: str | None
@@ -79,13 +85,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Payment:
-    """A payment of a card, for its timeline."""
+    """A payment of a card, for its timeline; ``score`` is None where a fallback decided."""
 
     transaction_id: str
     merchant: str | None
     occurred_at: int
     amount: int
-    score: float
+    score: float | None
     decision: str
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from paywarden.errors import DataError
-from paywarden.events.alerts import RANK, Alert, Intake
+from paywarden.events.alerts import RANK, Alert, AssumedProbability, Intake
 from paywarden.events.decision import acting, decode_decisions
 from paywarden.events.payments import decode_payments
 from paywarden.events.schema import EventSchema
 from paywarden.events.stream_minutes import StreamMinute, by_minute
 from paywarden.jobs.archive import Source
+
+ASSUMED: Final = AssumedProbability()
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,25 @@ class CaseTopics:
 
 
 def take_alerts(
-    source: Source, store: CaseIntake, topics: CaseTopics, schema: EventSchema, *, rows_at_once: int = 5_000
+    source: Source,
+    store: CaseIntake,
+    topics: CaseTopics,
+    schema: EventSchema,
+    *,
+    assumed: AssumedProbability = ASSUMED,
+    rows_at_once: int = 5_000,
 ) -> Taken:
     """Everything new of both topics into the store, alerts first, each record exactly once.
 
-    Run it again at any time: it goes on where the store stands, also after a crash.
+    ``assumed`` is what alerts without a score count with. Run it again at any time: it goes on where the store stands,
+    also after a crash.
     """
     alerts = payments = unreadable = 0
-    for intake, odd in _read(source, store, topics.alerts, rows_at_once, schema, as_alerts=True):
+    for intake, odd in _read(source, store, topics.alerts, rows_at_once, lambda v: _alerts_of(v, schema, assumed)):
         alerts += store.take(intake)
         unreadable += odd
     if topics.payments is not None:
-        for intake, odd in _read(source, store, topics.payments, 20 * rows_at_once, schema, as_alerts=False):
+        for intake, odd in _read(source, store, topics.payments, 20 * rows_at_once, lambda v: _payments_of(v, schema)):
             store.take(intake)
             payments += intake.payments.num_rows if intake.payments is not None else 0
             unreadable += odd
@@ -65,7 +74,7 @@ def take_alerts(
 
 
 def _read(
-    source: Source, store: CaseIntake, topic: str, rows: int, schema: EventSchema, *, as_alerts: bool
+    source: Source, store: CaseIntake, topic: str, rows: int, decode: Callable[[Sequence[bytes | None]], _Decoded]
 ) -> Iterator[tuple[Intake, int]]:
     ends, earliest = source.end_offsets([topic])[topic], source.earliest_offsets([topic])[topic]
     known = store.next_offsets(topic, sorted(ends))
@@ -79,20 +88,20 @@ def _read(
             reached = {
                 p: o + 1 for p, o in zip(latest["partition"].to_pylist(), latest["offset_max"].to_pylist(), strict=True)
             }
-            values = chunk["value"].to_pylist()
-            intake, odd = _alerts_of(values, schema) if as_alerts else _payments_of(values, schema)
+            intake, odd = decode(chunk["value"].to_pylist())
             yield Intake(topic, {p: known[p] for p in reached}, reached, *intake), odd
             known |= reached
 
 
 Decoded = TypeVar("Decoded")
 _Rows = tuple[Sequence[Alert], pa.Table | None, Sequence[StreamMinute]]
+_Decoded = tuple[_Rows, int]
 
 
-def _alerts_of(values: Sequence[bytes | None], schema: EventSchema) -> tuple[_Rows, int]:
+def _alerts_of(values: Sequence[bytes | None], schema: EventSchema, assumed: AssumedProbability = ASSUMED) -> _Decoded:
     found, rows = _readable(values, schema, decoded_rows)
-    alerts = [_alert(row, value, schema) for row, value in zip(rows, found, strict=True) if row["source"] in RANK]
-    return (alerts, None, ()), len(values) - len(found)
+    ranked = [(row, value) for row, value in zip(rows, found, strict=True) if row["source"] in RANK]
+    return ([_alert(row, value, schema, assumed) for row, value in ranked], None, ()), len(values) - len(found)
 
 
 def decoded_rows(values: Sequence[bytes], schema: EventSchema) -> list[dict[str, Any]]:
@@ -121,19 +130,19 @@ def _is_decision(value: bytes, schema: EventSchema) -> bool:
         return False
 
 
-def _alert(row: Mapping[str, Any], value: bytes, schema: EventSchema) -> Alert:
+def _alert(row: Mapping[str, Any], value: bytes, schema: EventSchema, assumed: AssumedProbability) -> Alert:
     return Alert(
         **{name: row[name] for name in ("decision_id", "transaction_id", "source", "occurred_at", "decided_at")},
-        **{name: row[name] for name in ("score", "decision", "bundle_version")},
+        **{name: row[name] for name in ("raw_score", "score", "decision", "bundle_version")},
         card=row.get(f"entity_{schema.routing_entity}") or row["transaction_id"],
         amount=row["amount_base"],
-        raw_score=row["raw_score"] if row["raw_score"] is not None else 0.0,
+        expected_loss=assumed.expected_loss(row["decision"], row["score"], row["amount_base"]),
         reasons=tuple((reason["code"], reason["text"]) for reason in row["reasons"] or ()),
         document=value,
     )
 
 
-def _payments_of(values: Sequence[bytes | None], schema: EventSchema) -> tuple[_Rows, int]:
+def _payments_of(values: Sequence[bytes | None], schema: EventSchema) -> _Decoded:
     found, table = _readable(values, schema, decode_payments)
     table = table.filter(pc.is_in(table["source"], value_set=pa.array(list(RANK))))
     return ((), _acting_payments(table, schema), by_minute(table)), len(values) - len(found)

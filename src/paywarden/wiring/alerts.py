@@ -14,6 +14,7 @@ from paywarden.adapters.alerts.queue import SqlCaseQueue
 from paywarden.adapters.alerts.verdicts import SqlCaseReview
 from paywarden.adapters.alerts.webhook import HttpWebhook
 from paywarden.clock import system_clock
+from paywarden.events.alerts import AssumedProbability
 from paywarden.events.cases import label_message
 from paywarden.events.schema import EventSchema
 from paywarden.features.windows import DAY_MS
@@ -69,9 +70,11 @@ class AlertWork:
 
     def take(self) -> Taken:
         """Everything new from Kafka into the database."""
-        topics, keeps = self.settings.kafka.topics, self.settings.cases.timeline_days > 0
-        names = CaseTopics(topics.alerts, topics.predictions if keeps else None)
-        return take_alerts(wiring.kafka_source(self.settings), self.intake, names, wiring.event_schema(self.settings))
+        topics, wanted = self.settings.kafka.topics, self.settings.cases
+        names = CaseTopics(topics.alerts, topics.predictions if wanted.timeline_days > 0 else None)
+        source, schema = wiring.kafka_source(self.settings), wiring.event_schema(self.settings)
+        assumed = AssumedProbability(wanted.assumed_for_review, wanted.assumed_for_decline)
+        return take_alerts(source, self.intake, names, schema, assumed=assumed)
 
     def send(self) -> int:
         """Verdicts that wait to the labels topic; how many."""

@@ -39,3 +39,11 @@ def message(transaction_id, **fields):
     schema = decision_schema(SCHEMA)
     table = pa.Table.from_pylist([row], schema=schema)
     return encode_decisions(table, SCHEMA)[0]
+
+
+def fallback(transaction_id, **fields):
+    """A decision without a model, as the scoring API sends it."""
+    reasons = [{"code": "FALLBACK_NO_MODEL", "text": "no model is ready to score"}]
+    absent = dict.fromkeys(("raw_score", "score", "vector", "bundle_version", "batch_id", "stream_epoch", "topic"))
+    alone = {"source": "fallback", "bundle_digest": None, "partition": None, "offset": None, "reasons": reasons}
+    return message(transaction_id, **absent, **alone, **fields)

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from tests.integration.alerts.decisions import AT, SCHEMA, message
+from tests.integration.alerts.decisions import AT, SCHEMA, fallback, message
 
 from paywarden.adapters.alerts.database import CaseDatabase
 from paywarden.adapters.alerts.intake import SqlCaseIntake
@@ -80,6 +80,18 @@ def test_alerts_and_payments_are_taken_once_and_what_is_no_decision_is_told(benc
     bench.send(bench.alerts, message("t3"))
     assert bench.take() == Taken(alerts=1)
     assert len(bench.queue.payments("card0000AAAA", until=AT + 10)) == 11
+
+
+def test_a_fallback_becomes_a_case_and_a_label(bench):
+    bench.send(bench.predictions, fallback("t1"), message("t1", score=0.9), fallback("t2", decision="approve"))
+    bench.send(bench.alerts, fallback("t1"), message("t1", score=0.9))
+    assert bench.take() == Taken(alerts=2, payments=2)
+    (row,) = bench.queue.page()
+    assert (row.alerts, row.top_score, row.expected_loss) == (1, None, 1_000)
+    payments = bench.queue.payments(row.card, until=AT)
+    assert [(p.transaction_id, p.score) for p in payments] == [("t1", None), ("t2", None)]
+    bench.review.judge(row.case_id, "fraud", "ann")
+    assert bench.send_verdicts() == 1
 
 
 def test_a_verdict_arrives_as_a_label_that_the_archive_takes(bench):

@@ -3,6 +3,7 @@
 import importlib.util
 import threading
 import warnings
+from contextlib import contextmanager
 
 import orjson
 import pytest
@@ -10,15 +11,16 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, event, func, select, text
-from tests.integration.alerts.decisions import AT, SCHEMA, message
+from sqlalchemy import create_engine, event, func, insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError
+from tests.integration.alerts.decisions import AT, SCHEMA, fallback, message
 
 from paywarden.adapters.alerts.database import _MIGRATIONS, CaseDatabase
 from paywarden.adapters.alerts.intake import SqlCaseIntake
 from paywarden.adapters.alerts.lease import SqlLease
 from paywarden.adapters.alerts.outbox import SqlLabelOutbox
 from paywarden.adapters.alerts.queue import SqlCaseQueue
-from paywarden.adapters.alerts.tables import alerts, cases, metadata, offsets
+from paywarden.adapters.alerts.tables import alerts, case_events, cases, metadata, offsets
 from paywarden.adapters.alerts.verdicts import SqlCaseReview
 from paywarden.errors import CaseStoreError, ConfigurationError, DataError, StaleConsumer
 from paywarden.events.alerts import Intake
@@ -107,6 +109,32 @@ def test_of_two_decisions_on_a_transaction_the_apis_acts(desk):
     assert (row.alerts, row.expected_loss) == (1, 8_000)
     assert [(alert.source, alert.acts) for alert in case.alerts] == [("stream", False), ("api", True)]
     assert desk.review.judge(row.case_id, "fraud", "ann") == 1
+
+
+@pytest.mark.parametrize("first", ["fallback", "stream"])
+def test_a_fallback_acts_over_the_streams_audit_and_its_case_says_why_there_is_no_score(desk, first):
+    sent = [fallback("t1", decision="decline"), message("t1", score=0.8)]
+    for value in sent if first == "fallback" else reversed(sent):
+        desk.take(value)
+    desk.pay(message("t1", score=0.8), fallback("t1", decision="decline"))
+    (row,) = desk.queue.page()
+    assert (row.alerts, row.expected_loss, row.top_score) == (1, 5_000, None)
+    assert row.headline == "no score, decline by amount alone: no model is ready to score"
+    acting = {alert.source: (alert.acts, alert.score) for alert in desk.queue.case(row.case_id).alerts}
+    assert acting == {"fallback": (True, None), "stream": (False, 0.8)}
+    (payment,) = desk.queue.payments("card0000AAAA", until=AT)
+    assert (payment.score, payment.decision) == (None, "decline")
+    assert desk.review.judge(row.case_id, "fraud", "ann") == 1
+    assert desk.labels()[0][1]["transaction_id"] == "t1"
+
+
+def test_the_costliest_alert_gives_the_headline_and_the_best_known_score_stands(desk):
+    desk.take(fallback("t1", amount_base=1_000), message("t2", amount_base=20_000, score=0.3))
+    (row,) = desk.queue.page()
+    assert (row.alerts, row.expected_loss, row.top_score) == (2, 6_100, 0.3)
+    assert row.headline == "9 payments of the card in 1h"
+    desk.take(fallback("t3", amount_base=900_000))
+    assert desk.queue.page()[0].headline == "no score, review by amount alone: no model is ready to score"
 
 
 def test_what_another_consumer_has_taken_is_refused_and_nothing_of_it_stays(desk):
@@ -284,20 +312,57 @@ def test_a_page_of_the_queue_is_read_and_ordered_by_an_index(tmp_path, asked, in
     assert plan[0].startswith(f"SEARCH cases USING INDEX {index} ")
 
 
-def test_a_case_of_the_first_schema_is_found_by_its_card_after_the_upgrade(url):
+@contextmanager
+def migrating(url):
+    """A connection, and what brings the schema there from one revision to another."""
     engine, config = create_engine(url), Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        whole = {c.name: 0 for c in cases.c if not c.nullable and c.name not in ("case_id", "card_end")}
-        known = {**whole, "card": "card0000AAAA", "status": "open", "headline": ""}
-        names = ", ".join(known)
-        connection.execute(text(f"INSERT INTO cases ({names}) VALUES (:{', :'.join(known)})"), known)  # noqa: S608
+        yield connection, config
     engine.dispose()
-    upgraded = CaseDatabase(url)
-    assert [row.card for row in SqlCaseQueue(upgraded).page(card_ends="0AAAA")] == ["card0000AAAA"]
-    upgraded.close()
+
+
+def put_old(connection, table, **known):
+    """A row as the first schema has it: zeros where nothing is said."""
+    columns = inspect(connection).get_columns(table)
+    row = {c["name"]: 0 for c in columns if not c["nullable"] and c["name"] != "case_id"} | known
+    names = ", ".join(row)
+    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES (:{', :'.join(row)})"), row)  # noqa: S608
+
+
+def test_a_case_of_the_first_schema_is_whole_after_the_upgrade(url):
+    words = dict.fromkeys(("decision_id", "transaction_id", "source", "decision"), "x") | {"card": "card0000AAAA"}
+    with migrating(url) as (connection, config):
+        command.upgrade(config, "0001")
+        put_old(connection, "cases", card="card0000AAAA", status="open", headline="", top_score=0.25)
+        put_old(connection, "alerts", **words, case_id=1, acts=True, score=0.25, reasons="[]", document=b"{}")
+    desk = Desk(CaseDatabase(url))
+    (row,) = desk.queue.page(card_ends="0AAAA")
+    assert (row.card, row.top_score, desk.queue.case(row.case_id).alerts[0].score) == ("card0000AAAA", 0.25, 0.25)
+    with desk.database.writing() as connection, pytest.raises(IntegrityError):  # noqa: PT012 -- the last one is meant
+        columns = dict.fromkeys(("opened_at", "updated_at", "latest_at", "alerts", "amount", "expected_loss"), 0)
+        connection.execute(insert(cases).values(card="card0000AAAA", status="open", headline="", **columns))
+    with desk.database.writing() as connection, pytest.raises(IntegrityError):
+        connection.execute(insert(case_events).values(case_id=99, at=0, actor="", kind="", text=""))
+    desk.database.close()
+
+
+def test_without_a_score_one_goes_back_to_the_schema_before_and_on_again(url):
+    opened = CaseDatabase(url)
+    Desk(opened).take(fallback("t1"), message("t2"))
+    Desk(opened).pay(fallback("t1"))
+    opened.close()
+    with migrating(url) as (connection, config):
+        command.downgrade(config, "0002")
+        scores = connection.exec_driver_sql("SELECT score FROM alerts ORDER BY transaction_id").scalars().all()
+        assert scores == [0.0, 0.5]
+        assert connection.exec_driver_sql("SELECT top_score FROM cases").scalars().all() == [0.5]
+        assert connection.exec_driver_sql("SELECT score FROM payments").scalars().all() == [0.0]
+        assert not inspect(connection).get_columns("payments")[6]["nullable"]
+    again = CaseDatabase(url)
+    assert [(row.alerts, row.top_score) for row in SqlCaseQueue(again).page()] == [(2, 0.5)]
+    again.close()
 
 
 def test_opening_again_keeps_everything(desk, url):

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from tests.integration.alerts.decisions import AT, message
+from tests.integration.alerts.decisions import AT, fallback, message
 from tests.integration.console.conftest import PASSWORD
 
 from paywarden.adapters.alerts.outbox import SqlLabelOutbox
@@ -160,6 +160,15 @@ def test_a_case_shows_reasons_and_what_is_usual(log_in, take):
     assert "9 payments of the card in 1h" in text
     assert "9.00 in the middle, 9.00 at most" in text
     assert "unusual" in text
+
+
+def test_a_case_without_a_score_says_so_and_why(log_in, take):
+    take(fallback("t1", decision="decline"))
+    client = log_in()
+    text = client.get("/cases/1").text
+    assert "no model is ready to score" in text
+    assert re.search(r"<dt>Probability of fraud</dt><dd>no score</dd>", text)
+    assert "no score, decline by amount alone: no model is ready to score" in client.get("/queue").text
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select, update
 
 from paywarden.adapters.alerts.tables import CLOSED, OPEN, UNSURE, alerts, case_events, cases
+from paywarden.events.alerts import headline
 
 _AT_ONCE: Final = 500
 _COLUMNS: Final = (
@@ -32,14 +33,14 @@ def refresh_cases(connection: Connection, case_ids: Iterable[int], now: int) -> 
 
 
 def _summary(rows: Sequence[Any]) -> dict[str, Any]:
-    top = max(rows, key=lambda row: row.score)
-    reasons = json.loads(top.reasons)
+    top = max(rows, key=lambda row: (row.expected_loss, row.occurred_at))
+    reasons = [(reason["code"], reason["text"]) for reason in json.loads(top.reasons)]
     return {
         "alerts": len(rows),
         "amount": sum(row.amount for row in rows),
         "expected_loss": sum(row.expected_loss for row in rows),
-        "top_score": top.score,
-        "headline": reasons[0]["text"] if reasons else f"{top.decision} at score {top.score:.3f}",
+        "top_score": max((row.score for row in rows if row.score is not None), default=None),
+        "headline": headline(top.decision, top.score, reasons),
         "latest_at": max(row.occurred_at for row in rows),
     }
 

@@ -64,7 +64,7 @@ class CaseDatabase:
     def _migrate(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        with translated("Bringing the schema up to date", self.where), self._writer().begin() as connection:
+        with translated("Bringing the schema up to date", self.where), self._changing_schema() as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7295337)")  # one migrates, the others wait
             config.attributes["connection"] = connection
@@ -75,6 +75,22 @@ class CaseDatabase:
                     f"The schema at {self.where} is not of this version ({error}). A newer Paywarden has made it: use "
                     "that one, or another database."
                 ) from error
+
+    @contextmanager
+    def _changing_schema(self) -> Iterator[Connection]:
+        """A transaction in which SQLite lets tables be made anew, though rows of others name theirs."""
+        with self._writer().connect() as connection:
+            if connection.dialect.name != "sqlite":
+                with connection.begin():
+                    yield connection
+                return
+            plain: Any = connection.connection.dbapi_connection
+            plain.execute("PRAGMA foreign_keys=OFF")  # does nothing within a transaction, so it stands before
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                plain.execute("PRAGMA foreign_keys=ON")
 
 
 @contextmanager

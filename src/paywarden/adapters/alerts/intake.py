@@ -122,7 +122,7 @@ class SqlCaseIntake:
 
 
 def _open_case(connection: Connection, card: str, now: int) -> int:
-    empty = {"alerts": 0, "amount": 0, "expected_loss": 0, "top_score": 0.0, "headline": "", "latest_at": 0}
+    empty = {"alerts": 0, "amount": 0, "expected_loss": 0, "headline": "", "latest_at": 0}
     named = {"card": card, "card_end": card[-CARD_END:]}
     made = insert(cases).values(**named, status="open", opened_at=now, updated_at=now, **empty)
     case_id = int(connection.execute(made.returning(cases.c.case_id)).scalar_one())

@@ -54,8 +54,8 @@ cases = Table(
     Column("alerts", Integer, nullable=False),  # that act and bear no verdict yet, or all of them once it is closed
     Column("amount", BigInteger, nullable=False),  # of these
     Column("expected_loss", BigInteger, nullable=False),  # of these
-    Column("top_score", Double, nullable=False),
-    Column("headline", Text, nullable=False),  # the first reason of the alert with the highest score
+    Column("top_score", Double),  # null where none of these has a score
+    Column("headline", Text, nullable=False),  # of the costliest alert
     Column("assignee", String),
     Column("verdict", String),
     Column("card_end", String, nullable=False, server_default=""),  # its last CARD_END characters
@@ -86,8 +86,8 @@ alerts = Table(
     Column("decided_at", BigInteger, nullable=False),
     Column("taken_at", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
-    Column("raw_score", Double, nullable=False),
-    Column("score", Double, nullable=False),
+    Column("raw_score", Double),  # this and the next: null for a fallback
+    Column("score", Double),
     Column("expected_loss", BigInteger, nullable=False),
     Column("decision", String, nullable=False),
     Column("bundle_version", String),
@@ -120,7 +120,7 @@ payments = Table(
     Column("rank", Integer, nullable=False),  # of the decision's source, 0 the strongest
     Column("occurred_at", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
-    Column("score", Double, nullable=False),
+    Column("score", Double),  # null where a fallback decided
     Column("decision", String, nullable=False),
     Index("payments_of_card", "card", "occurred_at"),
     Index("payments_by_time", "occurred_at"),
