@@ -46,6 +46,13 @@ class FaultyStream(StreamHarness):
             time.sleep(0.05)
         return self.log.read_text(errors="replace")
 
+    def last_words(self) -> str:
+        """What a stream that must end by itself says last, on one line.
+
+        What Spark logs of a failed task, a Python worker's traceback included, comes before it.
+        """
+        return " ".join(self.ended().rpartition("error: ")[2].split())
+
     def refused(self) -> str:
         """The log of a stream that is started and must end before it runs."""
         self.process.start()

@@ -78,9 +78,14 @@ def fenced(lease: Lease, fence: int, place: str) -> Fenced:
             "was written, as a Redis does that is restarted without its data. Make the same state again from the lake "
             "with `paywarden state rebuild`, then start the stream."
         )
+    if fence == lease.fence:
+        return Fenced(
+            f"{place}: the lease of {lease.owner!r} (fence {lease.fence}) was given back and no longer holds the "
+            "store. Acquire a new one before writing."
+        )
     return Fenced(
-        f"{place}: the lease of {lease.owner!r} (fence {lease.fence}) no longer holds the store, which is at fence "
-        f"{fence}. Stop this writer; the holder of the newer lease goes on."
+        f"{place}: the lease of {lease.owner!r} (fence {lease.fence}) was taken over; the store is at fence {fence}. "
+        "Stop this writer; the one that took over goes on."
     )
 
 
