@@ -41,7 +41,7 @@ def work(settings: Settings, listening: socket.socket, bundle: Path, log: Path) 
         logger = audit_log(file)
         with scoring_api.scoring_parts(settings, logger.warning) as parts:
             parts.models.refresh()
-            app, keys = scoring_app(parts, logger), KeyRing(parts.keys, parts.clock)
+            app, keys = scoring_app(parts, logger), KeyRing(parts.keys, parts.clock, logger)
 
             @app.post("/null")
             async def null(request: Request) -> Response:

@@ -487,6 +487,14 @@ class MaintenanceSection(_Section):
     run_days: float = Field(default=90.0, ge=1, description="MLflow runs without a version are kept so long")
 
 
+class LogSettings(_Section):
+    """How commands that run as services speak on standard error."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="text: lines for people; json: an object a line, for a collector of logs"
+    )
+
+
 class MetricsSettings(_Section):
     """Where commands that run for long show their figures to Prometheus; the scoring API has its own /metrics."""
 
@@ -558,6 +566,7 @@ class Settings(BaseSettings):
     cases: CaseSettings = CaseSettings()
     console: ConsoleSettings = ConsoleSettings()
     api: ApiSettings = ApiSettings()
+    logs: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     cache_dir: LocalPath = Field(
         default=Path("~/.cache/paywarden"), description="jars fetched for Spark and the local broker"

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from paywarden.cli.console import err, out, print_json, settings_of
+from paywarden.cli.console import log, out, print_json, settings_of
 from paywarden.cli.service import HeartbeatFile, MetricsPort, figures, heartbeat, stop_on_signals
 from paywarden.errors import PaywardenError
 from paywarden.jobs.alerts import Taken
@@ -53,7 +52,7 @@ def run(
     work = alert_work(settings)
     try:
         if once:
-            _tell(_round(work), as_json=as_json)
+            _tell(_round(work), lambda text, **_: out.print(text, highlight=False), as_json=as_json)
             return
         _forever(settings, work, stop, heartbeat(beat), every, as_json=as_json)
     finally:
@@ -94,25 +93,25 @@ def _rounds(
         try:
             was_held, held = held, work.lease.hold()
             if was_held and not held:
-                err.print("another `paywarden alerts run` works on this database; standing by", highlight=False)
+                log.say("another `paywarden alerts run` works on this database; standing by")
             metrics.working.set(held)
             if held:
                 began = time.monotonic()
                 done = _round(work, posts=False)
                 metrics.round(done[:2], time.monotonic() - began)
-                _tell(done, as_json=as_json)
+                _tell(done, log.say, as_json=as_json)
                 if rounds % _FORGET_EVERY == 0:
                     work.forget()
                 rounds += 1
         except PaywardenError as error:
             metrics.failures.inc()
-            err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
+            log.warn(f"{error}; trying again")
         else:
             alive()
         stop.wait(every)
     if poster.is_alive():
         poster.join()
-    err.print("stopped after the last step")
+    log.say("stopped after the last step")
 
 
 def _round(work: AlertWork, *, posts: bool = True) -> tuple[Taken, int, int]:
@@ -127,19 +126,20 @@ def _post(work: AlertWork, metrics: AlertMetrics, stop: threading.Event, every: 
             if work.lease.hold():
                 metrics.posted.inc(work.post())
         except PaywardenError as error:
-            err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
+            log.warn(f"{error}; trying again")
         stop.wait(every)
 
 
-def _tell(done: tuple[Taken, int, int], *, as_json: bool) -> None:
+def _tell(done: tuple[Taken, int, int], say: Callable[..., None], *, as_json: bool) -> None:
     taken, sent, posted = done
     if not (taken.alerts or taken.unreadable or sent or posted):
         return
+    fields = {**asdict(taken), "labels_sent": sent, "posted": posted}
     if as_json:
-        print_json({**asdict(taken), "labels_sent": sent, "posted": posted})
+        print_json(fields)
         return
     words = [f"{taken.alerts:,} new alerts"] if taken.alerts else []
     words += [f"{sent:,} labels sent"] if sent else []
     words += [f"{posted:,} alerts posted"] if posted else []
     words += [f"{taken.unreadable:,} messages are no decisions of ours"] if taken.unreadable else []
-    out.print(", ".join(words), highlight=False)
+    say(", ".join(words), **fields)

@@ -9,11 +9,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 from paywarden import wiring
-from paywarden.cli.console import err, out, print_json, settings_of
+from paywarden.cli.console import err, log, out, print_json, settings_of
 from paywarden.cli.service import HeartbeatFile, MetricsPort, figures, heartbeat, stop_on_signals
 from paywarden.errors import PaywardenError
 from paywarden.jobs.archive import Archived, archive_beside_others
@@ -46,7 +45,7 @@ def archive(
         if metrics_port is not None:
             raise typer.BadParameter("--metrics-port goes with --every: a single run is over before anybody looks")
         with Progress(console=err, transient=True) as bars:
-            _tell(_archive(settings, _bars(bars)), as_json=as_json)
+            _tell(_archive(settings, _bars(bars)), _print, as_json=as_json)
         return
     _forever(settings, every, heartbeat(beat), as_json=as_json)
 
@@ -71,14 +70,14 @@ def _rounds(
             break
         except PaywardenError as error:
             metrics.failures.inc()
-            err.print(f"[yellow]warning[/]: {escape(str(error))}; trying again", highlight=False, soft_wrap=True)
+            log.warn(f"{error}; trying again")
         else:
             metrics.round(moved, time.monotonic() - began)
             alive()
             if any(moved.rows.values()):
-                _tell(moved, as_json=as_json)
+                _tell(moved, log.say, as_json=as_json)
         stop.wait(every)
-    err.print("stopped after the last commit")
+    log.say("stopped after the last commit")
 
 
 class _Ended(Exception):
@@ -114,10 +113,14 @@ def _ending(stop: threading.Event, told: _Progress) -> _Progress:
     return progress
 
 
-def _tell(moved: Archived, *, as_json: bool) -> None:
+def _tell(moved: Archived, say: Callable[..., None], *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(moved))
         return
     for topic, rows in moved.rows.items():
         rejected = f", {moved.rejected[topic]:,} of them rejected" if moved.rejected[topic] else ""
-        out.print(f"{topic}: {rows:,} rows{rejected}", highlight=False)
+        say(f"{topic}: {rows:,} rows{rejected}", topic=topic, rows=rows, rejected=moved.rejected[topic])
+
+
+def _print(text: str, **_fields: object) -> None:
+    out.print(text, highlight=False)

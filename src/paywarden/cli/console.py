@@ -13,11 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from paywarden.cli.service_log import ServiceLog
 from paywarden.errors import PaywardenError
 from paywarden.settings import Settings, load_settings
 
 out = Console()
 err = Console(stderr=True)
+log = ServiceLog(err)
+"""What services say; a command that was not told to be one speaks to people."""
 
 USER_ERROR = 1
 VERDICT = 3
@@ -73,8 +76,8 @@ def run_app(app: Callable[[], None]) -> None:
     try:
         app()
     except PaywardenError as error:
-        err.print(f"[bold red]error[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
+        log.fail(str(error))
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
-        err.print("interrupted")
+        log.say("interrupted")
         sys.exit(INTERRUPTED)

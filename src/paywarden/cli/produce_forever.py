@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paywarden import wiring
-from paywarden.cli.console import err
+from paywarden.cli.console import log
 from paywarden.cli.service import figures, heartbeat, stop_on_signals
 from paywarden.clock import system_clock
 from paywarden.errors import ConfigurationError
@@ -47,7 +47,7 @@ def _send(
     position = _kept(position_file)
     topics = settings.kafka.topics
     wiring.make_topics(settings)
-    err.print(f"from day {position.day}, event {position.events:,} on", highlight=False)
+    log.say(f"from day {position.day}, event {position.events:,} on", day=position.day, events=position.events)
 
     def keep(reached: Position) -> None:
         if position_file is not None:
@@ -56,12 +56,16 @@ def _send(
         alive()
 
     transactions = labels = 0
+
+    def acknowledged() -> str:
+        return f"{transactions:,} transactions, {labels:,} labels"
+
     told_at = system_clock()
     with wiring.kafka_sink(settings) as sink:
         for sent in produce_forever(
             arrivals(world.days(first_day(position), MOST_DAYS)),
             position,
-            sink,
+            metrics.timed(sink),
             (topics.transactions, topics.labels),
             world.schema,
             history_days=days,
@@ -75,8 +79,8 @@ def _send(
             transactions, labels = transactions + sent.transactions, labels + sent.labels
             if system_clock() - told_at >= _TELL_EVERY_MS:
                 told_at = system_clock()
-                err.print(f"acknowledged: {transactions:,} transactions, {labels:,} labels", highlight=False)
-    err.print(f"stopped; acknowledged: {transactions:,} transactions, {labels:,} labels", highlight=False)
+                log.say(f"acknowledged: {acknowledged()}", transactions=transactions, labels=labels)
+    log.say(f"stopped; acknowledged: {acknowledged()}", transactions=transactions, labels=labels)
 
 
 def _kept(file: Path | None) -> Position:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from paywarden.cli.console import err, settings_of
+from paywarden.cli.console import log, settings_of
 from paywarden.service.api.workers import serve as serve_api
 
 
@@ -23,4 +23,5 @@ def serve(
     Examples: [bold]paywarden serve[/], [bold]paywarden serve --host 0.0.0.0 --workers 4[/]
     """
     settings = settings_of(api__host=host, api__port=port, api__workers=workers)
-    serve_api(settings, lambda text: err.print(text, highlight=False, soft_wrap=True))
+    log.use(settings.logs, "api")
+    serve_api(settings, log.say)

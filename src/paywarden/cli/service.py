@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
-from rich.markup import escape
 
-from paywarden.cli.console import err
+from paywarden.cli.console import log
 from paywarden.clock import Clock, system_clock
 from paywarden.errors import PaywardenError
 from paywarden.settings import Settings
@@ -59,7 +58,7 @@ def figures(
     made_of: Callable[[CollectorRegistry, Clock], _Figures],
     look: Callable[[_Figures], object] | None = None,
 ) -> Iterator[_Figures]:
-    """The figures of a part of the platform, shown to Prometheus while the block lasts where a port is set.
+    """The log and the figures of a part of the platform, for Prometheus while the block lasts where a port is set.
 
     Then `look` is called every 15 seconds, too, beside the work and in a thread: what waits is seen to grow also where
     the work hangs. What it raises of ours is passed over, since the work says what is wrong.
@@ -67,6 +66,7 @@ def figures(
     # Not above: it reads its environment when imported, which `paywarden serve` sets for its workers first.
     from paywarden.service.metrics.endpoint import metrics_endpoint, new_registry  # noqa: PLC0415
 
+    log.use(settings.logs, part)
     registry, end = new_registry(part), threading.Event()
     made = made_of(registry, system_clock)
 
@@ -75,14 +75,10 @@ def figures(
             with suppress(PaywardenError):
                 look(made)
 
-    with metrics_endpoint(settings.metrics, registry, _say):
+    with metrics_endpoint(settings.metrics, registry, log.say):
         if look is not None and settings.metrics.port is not None:
             threading.Thread(target=looking, args=(look,), daemon=True).start()
         try:
             yield made
         finally:
             end.set()
-
-
-def _say(text: str) -> None:
-    err.print(escape(text), highlight=False, soft_wrap=True)

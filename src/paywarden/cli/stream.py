@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from paywarden import wiring
-from paywarden.cli.console import err, settings_of
+from paywarden.cli.console import log, settings_of
 from paywarden.cli.service import HeartbeatFile, MetricsPort, figures, heartbeat, stop_on_signals
 from paywarden.cli.stream_progress import StreamProgress
 from paywarden.clock import Clock
@@ -74,7 +73,7 @@ def run(
                 return
             progress.metrics.waiting.set(0)
         if build_state:
-            wiring.build_missing_state(settings, _warn, _say)
+            wiring.build_missing_state(settings, log.warn, log.say)
         _run(settings, progress, stop, alive, until_idle, takeover=takeover)
 
 
@@ -89,18 +88,18 @@ def _run(
 ) -> None:
     def warn(text: str) -> None:
         progress.metrics.warnings.inc()
-        _warn(text)
+        log.warn(text)
 
     with wiring.stream(
-        settings, progress, warn=warn, say=_say, takeover=takeover, measure=progress.metrics.measure
+        settings, progress, warn=warn, say=log.say, takeover=takeover, measure=progress.metrics.measure
     ) as running:
-        err.print(READY)
+        log.say(READY)
         while not stop.is_set() and not running.failed:
             stop.wait(_POLL_SECONDS)
             alive()
             if until_idle is not None and running.idle_seconds > until_idle:
                 break
-        err.print("stopping after the present batch")
+        log.say("stopping after the present batch")
 
 
 def _champion_came(settings: Settings, stop: threading.Event, alive: Callable[[], None]) -> bool:
@@ -114,16 +113,8 @@ def _champion_came(settings: Settings, stop: threading.Event, alive: Callable[[]
         except PaywardenError as error:
             state = f"waiting for the registry: {error}"
         if state != said:
-            _say(state)
+            log.say(state)
         said = state
         alive()
         stop.wait(_CHAMPION_POLL_SECONDS)
     return False
-
-
-def _warn(text: str) -> None:
-    err.print(f"[yellow]warning[/]: {escape(text)}", highlight=False, soft_wrap=True)
-
-
-def _say(text: str) -> None:
-    err.print(escape(text), highlight=False, soft_wrap=True)

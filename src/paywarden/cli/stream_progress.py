@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paywarden import wiring
-from paywarden.cli.console import err
+from paywarden.cli.console import log
 from paywarden.errors import PaywardenError
 from paywarden.features.manifest import BatchManifest, BatchOutcome
 from paywarden.settings import Settings
@@ -46,11 +46,11 @@ class StreamProgress:
         if outcome.latency_p50_ms is not None and outcome.latency_p99_ms is not None:
             latency = f", p50 {outcome.latency_p50_ms / 1000:.2f} s, p99 {outcome.latency_p99_ms / 1000:.2f} s"
         behind = "unknown" if lag is None else f"{lag:,}"
-        err.print(
+        log.say(
             f"batch {manifest.batch}: {outcome.inputs:,} rows in {seconds:.2f} s, {speed}{latency}, lag {behind}, "
             f"{outcome.alerts:,} alerts, {outcome.dead_letters:,} dead letters, model {manifest.bundle_version}",
-            highlight=False,
-            soft_wrap=True,
+            **entry,
+            model_version=manifest.bundle_version,
         )
 
     def look(self) -> Mapping[str, int] | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from paywarden.cli.console import err, out, settings_of
+from paywarden.cli.console import log, out, settings_of
 from paywarden.cli.service import MetricsPort
 from paywarden.events.accounts import ROLES, Role
 from paywarden.wiring.console import console_accounts
@@ -39,10 +39,11 @@ def console(
     from paywarden.service.console.server import serve_console  # noqa: PLC0415
 
     settings = settings_of(console__host=host, console__port=port, cases__database=database, metrics__port=metrics_port)
+    log.use(settings.logs, "console")
     if not console_accounts(settings).all():
-        err.print("nobody can log in yet: make an account with `paywarden console user add`", highlight=False)
-    out.print(f"console: http://{settings.console.host}:{settings.console.port}/", highlight=False)
-    serve_console(settings, lambda text: err.print(text, highlight=False))
+        log.warn("nobody can log in yet: make an account with `paywarden console user add`")
+    log.say(f"console: http://{settings.console.host}:{settings.console.port}/")
+    serve_console(settings, log.say)
 
 
 @user.command("add")

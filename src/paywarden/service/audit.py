@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TextIO
 
@@ -23,3 +24,22 @@ def audit_log(to: TextIO | None = None) -> AuditLog:
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
     return logger
+
+
+class AuditHandler(logging.Handler):
+    """Hands what a library logs to the audit log: an exception is then a line of JSON, too."""
+
+    def __init__(self, log: AuditLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, with the logger's name and what was raised."""
+        self._log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+def hear(library: str, log: AuditLog) -> None:
+    """Have warnings and errors of a library's loggers in the audit log, and nowhere else."""
+    logger = logging.getLogger(library)
+    logger.handlers, logger.propagate = [AuditHandler(log)], False
+    logger.setLevel(logging.WARNING)

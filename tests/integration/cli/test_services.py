@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 from paywarden.cli import archive as archive_command
 from paywarden.cli import stream as stream_command
 from paywarden.cli.app import app
+from paywarden.cli.console import log
 from paywarden.errors import KafkaError, RegistryError, StaleArchiver
 from paywarden.jobs import archive as archive_job
 from paywarden.jobs.archive import Archived
-from paywarden.settings import ENVIRONMENT_PREFIX
+from paywarden.settings import ENVIRONMENT_PREFIX, LogSettings
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +77,29 @@ def test_an_archiver_that_runs_for_ever_survives_an_outage_and_ends_when_told(mo
         {"rows": {"transactions": 3}, "rejected": {"transactions": 1}}
     ]
     assert alive.exists()
+
+
+def test_a_service_speaks_json_where_logs_are_collected(monkeypatch, restored_log):
+    rounds = in_turn(failing(KafkaError("the broker is away")), lambda: last(MOVED))
+    monkeypatch.setattr(archive_command, "archive_beside_others", rounds)
+    monkeypatch.setenv("PAYWARDEN_LOGS__FORMAT", "json")
+    done = run("archive", "--every", "0.1")
+    assert done.exit_code == 0
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert all(line["part"] == "archiver" and line["timestamp"] for line in lines)
+    assert [(line["level"], line["event"]) for line in lines] == [
+        ("warning", "the broker is away; trying again"),
+        ("info", "transactions: 3 rows, 1 of them rejected"),
+        ("info", "stopped after the last commit"),
+    ]
+    assert (lines[1]["topic"], lines[1]["rows"], lines[1]["rejected"]) == ("transactions", 3, 1)
+
+
+@pytest.fixture
+def restored_log():
+    """Later tests hear the services as people do."""
+    yield
+    log.use(LogSettings(), "")
 
 
 def test_an_archiver_told_to_end_stops_after_the_commit_under_way(monkeypatch):

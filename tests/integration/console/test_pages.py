@@ -50,9 +50,11 @@ def test_the_audit_log_says_who_decided_what_and_holds_no_token(log_in, take, lo
     client = log_in("lead")
     verdict(client)
     client.post("/cases/1/reopen", data={"csrf": csrf(client.get("/cases/1").text)})
+    client.post("/cases/1/note", data={"csrf": csrf(client.get("/cases/1").text), "text": "asked the cardholder"})
+    client.post("/logout", data={"csrf": csrf(client.get("/queue").text)})
     client.post("/login", data={"name": "lead", "password": "wrong"})
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    assert [line["event"] for line in lines] == ["login", "verdict", "reopened", "login refused"]
+    assert [line["event"] for line in lines] == ["login", "verdict", "reopened", "note", "logout", "login refused"]
     judged = lines[1]
     assert (judged["user"], judged["case"], judged["verdict"], judged["labels"]) == ("lead", 1, "fraud", 1)
     assert len(judged["decision_ids"]) == 1

@@ -214,6 +214,19 @@ def test_the_audit_log_names_every_decision_and_no_card(api):
     assert api.key not in api.log.getvalue()
 
 
+def test_the_audit_log_says_who_may_ask_and_who_was_refused(start):
+    api = start(largest_batch=2, transactions_per_second=0.001, burst=1)
+    assert api.post(api.transaction(), Authorization="Bearer pw_nobody").status_code == 401
+    assert api.post([api.transaction(i) for i in range(3)]).status_code == 422  # no question of access
+    assert [api.post(api.transaction(i)).status_code for i in range(3)] == [200, 200, 429]
+    (keys,) = [line for line in api.lines if line["event"] == "keys"]
+    own = api.key.split("_")[1]
+    assert set(keys["opens"]) == {own}
+    refused = [(line["status"], line["key"], line["path"]) for line in api.lines if line["event"] == "refused"]
+    assert refused[0] == (401, None, "/v1/score")
+    assert set(refused[1:]) == {(429, own, "/v1/score")}
+
+
 def test_a_champion_of_another_layout_waits_for_the_stream(start, bundle, newer_bundle):
     registry = Registry(v1=bundle, v2=newer_bundle)
     api = start(registry=registry)

@@ -11,6 +11,7 @@ from fastapi import Request
 from paywarden.clock import Clock
 from paywarden.jobs.api_keys import ApiKey, key_of
 from paywarden.service.api.problems import Problem
+from paywarden.service.audit import AuditLog
 
 _LOOK_EVERY_MS = 500
 _REMEMBERED = 10_000
@@ -32,6 +33,7 @@ class KeyRing:
 
     keys: Keys
     clock: Clock
+    log: AuditLog
     _known: Sequence[ApiKey] = ()
     _changed_at: int = -1
     _looked_at: int = -_LOOK_EVERY_MS
@@ -49,6 +51,7 @@ class KeyRing:
                 "no API key was given" if not text else f"the API key is {problem}",
                 "send the header Authorization: Bearer <key>; `paywarden keys create` makes one",
                 headers={"WWW-Authenticate": 'Bearer realm="paywarden"'},
+                key=key.key_id if key else None,
             )
         if scope not in key.scopes:
             raise Problem(
@@ -56,6 +59,7 @@ class KeyRing:
                 "out_of_scope",
                 f"the API key {key.key_id} lacks the scope {scope}",
                 f"use another key, or replace it: `paywarden keys create NAME --scope {scope} --replaces {key.key_id}`",
+                key=key.key_id,
             )
         return key
 
@@ -64,11 +68,19 @@ class KeyRing:
         if now - self._looked_at >= _LOOK_EVERY_MS:
             self._looked_at, changed_at = now, self.keys.changed_at()
             if changed_at != self._changed_at:
-                self._known, self._changed_at, self._by_text = self.keys.read(), changed_at, {}
+                self._take(self.keys.read())
+                self._changed_at = changed_at
         key = self._by_text.get(text) or key_of(text, self._known)
         if key is not None and len(self._by_text) < _REMEMBERED:
             self._by_text[text] = key
         return key
+
+    def _take(self, keys: Sequence[ApiKey]) -> None:
+        """Know these keys from now on; who may ask is told to the audit log."""
+        self._known, self._by_text = keys, {}
+        now = self.clock()
+        opens = {key.key_id: list(key.scopes) for key in keys if not key.problem(now)}
+        self.log.info("keys", opens=opens, ended=[key.key_id for key in keys if key.problem(now)])
 
 
 @dataclass
@@ -94,5 +106,6 @@ class Rates:
                 f"the API key {key.key_id} has asked for more than {self.per_second:g} transactions a second",
                 f"wait {wait} s, then ask again; api.transactions_per_second and api.burst set the limit",
                 headers={"Retry-After": str(wait)},
+                key=key.key_id,
             )
         self._buckets[key.key_id] = (left - count, now)

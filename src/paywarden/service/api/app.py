@@ -32,7 +32,7 @@ def scoring_app(
 ) -> FastAPI:
     """The application of one worker. ``shared_metrics`` is where several workers keep their figures."""
     api = parts.settings.api
-    metrics, keys = ApiMetrics(shared_metrics), KeyRing(parts.keys, parts.clock)
+    metrics, keys = ApiMetrics(shared_metrics), KeyRing(parts.keys, parts.clock, log)
     rates = Rates(
         api.transactions_per_second / api.workers, max(api.burst / api.workers, api.largest_batch), time.monotonic
     )
@@ -63,7 +63,7 @@ def scoring_app(
         lifespan=lifespan,
         responses={"default": {"model": documents.ProblemSaid, "content": {MEDIA_TYPE: {}}}},
     )
-    tell_problems(app)
+    tell_problems(app, log)
     _add_scoring(app, scoring, keys, parts)
     _add_watching(app, parts, metrics, keys)
     return app

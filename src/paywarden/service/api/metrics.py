@@ -8,6 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0)
 
+FALLBACK_REASONS = ("timeout", "no_model", "state", "error")
+"""Why an answer has no score."""
+
 
 class ApiMetrics:
     """Counters and histograms of one worker."""
@@ -18,6 +21,8 @@ class ApiMetrics:
         self.requests = Counter(
             "paywarden_api_requests", "Requests by status of the answer", ["status"], registry=registry
         )
+        for status in ("200", "500"):  # from nothing to one is no growth for Prometheus, from zero it is
+            self.requests.labels(status)
         self.seconds = Histogram(
             "paywarden_api_request_seconds", "Time to answer a scoring request", buckets=_SECONDS, registry=registry
         )
@@ -25,6 +30,8 @@ class ApiMetrics:
             "paywarden_api_decisions", "Decisions given", ["decision", "source"], registry=registry
         )
         self.fallbacks = Counter("paywarden_api_fallbacks", "Answers without a score", ["reason"], registry=registry)
+        for reason in FALLBACK_REASONS:
+            self.fallbacks.labels(reason)
         self.repeated = Counter("paywarden_api_repeated", "Answers that had been given before", registry=registry)
         self.refused = Counter("paywarden_api_refused", "Transactions refused", ["reason"], registry=registry)
         self.state_age = Gauge(

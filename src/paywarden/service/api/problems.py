@@ -12,12 +12,17 @@ from orjson import dumps
 from starlette.exceptions import HTTPException
 
 from paywarden.errors import PaywardenError
+from paywarden.service.audit import AuditLog
 
 MEDIA_TYPE = "application/problem+json"
+_OF_ACCESS = {401, 403, 429}
 
 
 class Problem(Exception):  # it becomes an answer, as HTTPException does
-    """A refusal. ``code`` is stable and for programs; ``remedy`` says what the caller does now."""
+    """A refusal. ``code`` is stable and for programs; ``remedy`` says what the caller does now.
+
+    ``key`` is the id of the API key that asked, for the audit log alone.
+    """
 
     def __init__(
         self,
@@ -27,10 +32,11 @@ class Problem(Exception):  # it becomes an answer, as HTTPException does
         remedy: str,
         *,
         headers: Mapping[str, str] | None = None,
+        key: str | None = None,
         **members: Any,  # noqa: ANN401  # any JSON
     ) -> None:
         super().__init__(detail)
-        self.status, self.code, self.headers = status, code, dict(headers or {})
+        self.status, self.code, self.headers, self.key = status, code, dict(headers or {}), key
         self.document: dict[str, Any] = {
             "type": f"urn:paywarden:problem:{code}",
             "title": HTTPStatus(status).phrase,
@@ -46,11 +52,14 @@ class Problem(Exception):  # it becomes an answer, as HTTPException does
         return Response(dumps(self.document), self.status, self.headers, MEDIA_TYPE)
 
 
-def tell_problems(app: FastAPI) -> None:
-    """Have everything that goes wrong in ``app`` told as a problem document."""
+def tell_problems(app: FastAPI, log: AuditLog) -> None:
+    """Have everything that goes wrong in ``app`` told as a problem document, and who was refused in the log."""
 
-    async def told(_: Request, error: Exception) -> Response:
-        return (error if isinstance(error, Problem) else _of_starlette(error)).response()
+    async def told(request: Request, error: Exception) -> Response:
+        problem = error if isinstance(error, Problem) else _of_starlette(error)
+        if problem.status in _OF_ACCESS:
+            log.warning("refused", status=problem.status, code=problem.code, key=problem.key, path=request.url.path)
+        return problem.response()
 
     app.add_exception_handler(Problem, told)
     app.add_exception_handler(HTTPException, told)

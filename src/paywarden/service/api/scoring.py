@@ -102,21 +102,22 @@ class Scoring:
     async def _made(self, rows: pa.Table, began: float) -> list[Answer]:
         """Answers by the model if it gives them in time, else by the fallback."""
         answering, why = self.parts.answering, "timeout"
+        named = {"transaction_ids": rows["transaction_id"].to_pylist()}
         left = self.parts.settings.api.timeout_ms / 1000 - (time.perf_counter() - began)
         try:
             scored = asyncio.get_running_loop().run_in_executor(self.pool, answering.score, rows)
             return await asyncio.wait_for(scored, max(left, 0.0))
         except TimeoutError:
-            self.log.warning("fallback", reason=why, rows=rows.num_rows)
+            self.log.warning("fallback", reason=why, **named)
         except NoModel as error:
             why = "no_model"
-            self.log.warning("fallback", reason=why, detail=str(error))
+            self.log.warning("fallback", reason=why, detail=str(error), **named)
         except StateStoreError as error:
             why = "state"
-            self.log.warning("fallback", reason=why, detail=str(error))
+            self.log.warning("fallback", reason=why, detail=str(error), **named)
         except Exception:  # a payment waits for an answer, whatever went wrong in scoring it
             why = "error"
-            self.log.exception("fallback", reason=why)
+            self.log.exception("fallback", reason=why, **named)
         self.metrics.fallbacks.labels(why).inc(rows.num_rows)
         return answering.fall_back(rows, why)
 

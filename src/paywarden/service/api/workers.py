@@ -46,14 +46,15 @@ def run_worker(settings: Settings, listening: socket.socket, shared_metrics: str
     import uvicorn  # noqa: PLC0415  # starts slowly, and every command imports this file
 
     from paywarden.service.api.app import scoring_app  # noqa: PLC0415
-    from paywarden.service.audit import audit_log  # noqa: PLC0415
+    from paywarden.service.audit import audit_log, hear  # noqa: PLC0415
     from paywarden.wiring.scoring_api import scoring_parts  # noqa: PLC0415
 
     log = audit_log()
+    hear("uvicorn", log)
     with scoring_parts(settings, log.warning) as parts:
         app = scoring_app(parts, log, shared_metrics)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS, server_header=False
         )
         uvicorn.Server(config).run(sockets=[listening])
 

@@ -55,9 +55,10 @@ async def judge(request: Request, parts: Parts, log: Log, session: FormUser, cas
 
 
 @router.post("/note")
-def note(parts: Parts, session: FormUser, case_id: int, text: Annotated[str, Form()] = "") -> Response:
+def note(parts: Parts, log: Log, session: FormUser, case_id: int, text: Annotated[str, Form()] = "") -> Response:
     """A note beside the case."""
     parts.review.note(case_id, text, session.user.name)
+    log.info("note", user=session.user.name, case=case_id)
     return RedirectResponse(f"/cases/{case_id}", 303)
 
 

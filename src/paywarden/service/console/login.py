@@ -37,9 +37,10 @@ def log_in(
 
 
 @router.post("/logout")
-def log_out(request: Request, parts: Parts, _session: FormUser) -> Response:
+def log_out(request: Request, parts: Parts, log: Log, session: FormUser) -> Response:
     """The session is over."""
     parts.accounts.log_out(request.cookies.get(COOKIE, ""))
+    log.info("logout", user=session.user.name)
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE, path="/")
     return answer
