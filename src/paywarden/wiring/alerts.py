@@ -88,10 +88,10 @@ class AlertWork:
             return 0
         return post_alerts(SqlPostOutbox(self.database), self.webhook, system_clock)
 
-    def standing(self) -> tuple[dict[str, int], int, dict[str, tuple[int, int]]]:
-        """What waits: records by topic, labels to be sent, and cases with their expected loss by status."""
-        waiting = records_waiting(self.settings, self.intake)
-        return waiting, SqlLabelOutbox(self.database).unsent(), SqlCaseQueue(self.database).counts()
+    def standing(self) -> tuple[dict[str, int], int, dict[str, tuple[int, int]], dict[str, int]]:
+        """What waits: records by topic, labels to be sent, cases with their expected loss by status, posts by state."""
+        waiting, cases = records_waiting(self.settings, self.intake), SqlCaseQueue(self.database).counts()
+        return waiting, SqlLabelOutbox(self.database).unsent(), cases, SqlPostOutbox(self.database).by_state()
 
     def forget(self) -> int:
         """Payments older than timelines show, by the newest one's time; how many were dropped."""

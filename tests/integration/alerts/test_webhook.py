@@ -81,10 +81,13 @@ def test_a_hiccup_is_tried_again_at_once_and_an_outage_later(desk, receiver):
     assert keys == ["stream-t1"] * 3 + ["stream-t2"] * 4
 
 
-def test_what_the_receiver_refuses_is_given_up_and_holds_up_nothing(desk, receiver):
+def test_what_the_receiver_refuses_is_given_up_and_holds_up_nothing(database, desk, receiver):
     now, post = desk
+    outbox = SqlPostOutbox(database)
+    assert outbox.by_state() == {"waiting": 2, "failing": 0, "given_up": 0}
     receiver.answers = [400, 200]
     assert post() == 1
+    assert outbox.by_state() == {"waiting": 0, "failing": 0, "given_up": 1}
     now[0] += 10_000_000
     assert post() == 0
     assert len(receiver.got) == 2
@@ -94,6 +97,7 @@ def test_nobody_there_is_tried_again(database, desk, receiver):
     now, _ = desk
     away = HttpWebhook("http://127.0.0.1:9/", pause_seconds=0.001)
     assert post_alerts(SqlPostOutbox(database), away, lambda: now[0]) == 0
+    assert SqlPostOutbox(database).by_state() == {"waiting": 2, "failing": 1, "given_up": 0}
     away.close()
     now[0] += 5_000
     assert desk[1]() == 2

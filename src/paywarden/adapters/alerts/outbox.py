@@ -73,6 +73,14 @@ class SqlPostOutbox:
             rows = connection.execute(query).mappings().all()
         return [DuePost(case_alert(r), r[alerts.c.case_id], r[alerts.c.card], r[posts.c.attempts]) for r in rows]
 
+    def by_state(self) -> dict[str, int]:
+        """How many wait, how many of these have failed before, and how many were given up."""
+        waits, failed = posts.c.next_at.is_not(None), posts.c.last_error.is_not(None)
+        wanted = {"waiting": waits, "failing": waits & failed, "given_up": ~waits & posts.c.delivered_at.is_(None)}
+        counts = (func.count().filter(condition).label(name) for name, condition in wanted.items())
+        with self._database.reading() as connection:
+            return dict(connection.execute(select(*counts).select_from(posts)).mappings().one())
+
     def posted(self, decision_id: str, now: int) -> None:
         """The receiver has taken it."""
         self._set(decision_id, next_at=None, delivered_at=now, last_error=None)

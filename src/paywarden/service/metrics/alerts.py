@@ -24,6 +24,12 @@ class AlertMetrics:
         )
         self.labels_sent = Counter("paywarden_alerts_labels_sent", "Labels of verdicts acknowledged", registry=registry)
         self.posted = Counter("paywarden_alerts_posted", "Alerts that the webhook took", registry=registry)
+        self.posts = Gauge(
+            "paywarden_alerts_posts",
+            "Alerts for the webhook that wait, that failed at least once and wait, that were given up",
+            ["state"],
+            registry=registry,
+        )
         self.failures = Counter("paywarden_alerts_failures", "Rounds that failed", registry=registry)
         self.round_seconds = Histogram(
             "paywarden_alerts_round_seconds", "Time of a round", buckets=_ROUND_SECONDS, registry=registry
@@ -51,8 +57,16 @@ class AlertMetrics:
         self.round_seconds.observe(seconds)
         self.last_round.set(self._clock() / 1000)
 
-    def standing(self, lag: Mapping[str, int], labels_waiting: int, cases: Mapping[str, tuple[int, int]]) -> None:
-        """What waits: records by topic, labels, and cases with their expected loss by status."""
+    def standing(
+        self,
+        lag: Mapping[str, int],
+        labels_waiting: int,
+        cases: Mapping[str, tuple[int, int]],
+        posts: Mapping[str, int],
+    ) -> None:
+        """What waits: records by topic, labels, cases with their expected loss by status, and posts by state."""
+        for state, count in posts.items():
+            self.posts.labels(state).set(count)
         for topic, records in lag.items():
             self.lag.labels(topic).set(records)
         self.labels_waiting.set(labels_waiting)

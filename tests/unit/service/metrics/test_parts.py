@@ -123,14 +123,34 @@ def test_a_producer_counts_what_was_acknowledged(registry):
     assert registry.get_sample_value("paywarden_producer_last_sent_timestamp_seconds") == 3
 
 
+def test_a_producer_times_a_portion_from_its_first_event_to_its_acknowledgment(registry):
+    sent = []
+
+    class Topics:
+        def send_many(self, topic, keys, values):
+            sent.append((topic, keys, values))
+
+        def flush(self):
+            sent.append("flushed")
+
+    sink = ProducerMetrics(registry, lambda: 0).timed(Topics())
+    sink.flush()  # of nothing: nothing is timed
+    for topic in ("transactions", "labels"):
+        sink.send_many(topic, [b"k"], [b"v"])
+    sink.flush()
+    assert sent == ["flushed", ("transactions", [b"k"], [b"v"]), ("labels", [b"k"], [b"v"]), "flushed"]
+    assert registry.get_sample_value("paywarden_producer_acknowledged_seconds_count") == 1
+
+
 def test_the_alert_consumer_says_what_it_took_and_what_waits(registry):
     metrics = AlertMetrics(registry, lambda: 3_000)
     metrics.round((Taken(alerts=4, payments=9, unreadable=1), 2), 0.1)
-    metrics.standing({"alerts": 5}, 3, {"open": (7, 120_000)})
+    metrics.standing({"alerts": 5}, 3, {"open": (7, 120_000)}, {"waiting": 4, "failing": 1, "given_up": 2})
     value = registry.get_sample_value
     assert (value("paywarden_alerts_taken_total"), value("paywarden_alerts_labels_sent_total")) == (4, 2)
     assert value("paywarden_alerts_lag_records", {"topic": "alerts"}) == 5
     assert value("paywarden_alerts_labels_waiting") == 3
+    assert value("paywarden_alerts_posts", {"state": "given_up"}) == 2
     assert value("paywarden_alerts_expected_loss", {"status": "open"}) == 120_000
 
 
