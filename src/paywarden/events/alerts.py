@@ -9,10 +9,15 @@ from typing import Final
 import orjson
 import pyarrow as pa
 
+from paywarden.events.alert_notes import AlertNotes
 from paywarden.events.stream_minutes import StreamMinute
 
 RANK: Final[Mapping[str, int]] = {"api": 0, "fallback": 1, "stream": 2}
 """Sources whose decisions act, the strongest first; a shadow decision never becomes an alert."""
+
+NO_NOTES: Final = AlertNotes()
+_LONGEST_HEADLINE: Final = 160
+"""Characters; a rule's condition can be long, and the case's page shows it whole."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Alert:
     decision: str
     bundle_version: str | None
     reasons: tuple[tuple[str, str], ...]
+    notes: AlertNotes
     document: bytes
 
     @property
@@ -44,13 +50,13 @@ class Alert:
 
     @property
     def headline(self) -> str:
-        """The first reason's words, or what was decided where there is none; a fallback says why it has no score."""
-        return headline(self.decision, self.score, self.reasons)
+        """The list or rule that decided, else the first reason; a fallback says why it has no score."""
+        return headline(self.decision, self.score, self.reasons, self.notes)
 
 
 @dataclass(frozen=True)
 class AssumedProbability:
-    """The probability of fraud that a decision without a score counts with in the queue, by what was decided.
+    """The probability of fraud that a decision counts with in the queue where no model made it, by what was decided.
 
     A decline as likely as not; a review as what is worth a look: in between what models tell of their alerts.
     """
@@ -58,10 +64,15 @@ class AssumedProbability:
     review: float = 0.1
     decline: float = 0.5
 
-    def expected_loss(self, decision: str, score: float | None, amount: int) -> int:
-        """The probability of fraud times the amount, in minor units: the calibrated score, or what is assumed."""
+    def expected_loss(self, decision: str, score: float | None, amount: int, *, by_rule: bool = False) -> int:
+        """The probability of fraud times the amount, in minor units.
+
+        The probability is the calibrated score. Without one it is assumed; where a list or rule decided, which knows
+        what the model does not, it is what is assumed at least.
+        """
         assumed = self.decline if decision == "decline" else self.review
-        return round((assumed if score is None else score) * max(amount, 0))
+        probability = assumed if score is None else max(score, assumed) if by_rule else score
+        return round(probability * max(amount, 0))
 
 
 @dataclass(frozen=True)
@@ -79,8 +90,20 @@ class Intake:
     minutes: Sequence[StreamMinute] = ()
 
 
-def headline(decision: str, score: float | None, reasons: Sequence[tuple[str, str]]) -> str:
-    """An alert in one line."""
+def headline(
+    decision: str, score: float | None, reasons: Sequence[tuple[str, str]], notes: AlertNotes = NO_NOTES
+) -> str:
+    """An alert in one line: why it was decided, and which lists and rules fired besides."""
+    if notes.by_rule:
+        (name, text), *others = notes.rules
+        said, besides = f"{name}: {text}" if text else f"{decision} by {name}", [other for other, _ in others]
+    else:
+        said, besides = _model_headline(decision, score, reasons), [name for name, _ in notes.rules]
+    line = f"{said}; also {', '.join(besides)}" if besides else said
+    return line if len(line) <= _LONGEST_HEADLINE else f"{line[: _LONGEST_HEADLINE - 1]}…"
+
+
+def _model_headline(decision: str, score: float | None, reasons: Sequence[tuple[str, str]]) -> str:
     if score is None:
         why = f": {reasons[0][1]}" if reasons else ""
         return f"no score, {decision} by amount alone{why}"

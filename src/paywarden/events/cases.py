@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from paywarden.errors import DataError
+from paywarden.events.alert_notes import AlertNotes
 from paywarden.events.decision import decode_decisions
 from paywarden.events.encoding import encode_labels, routing_keys
 from paywarden.events.schema import EventSchema
@@ -45,7 +46,7 @@ class CaseRow:
 class CaseAlert:
     """An alert of a case; ``reasons`` are pairs of code and words, ``document`` the whole message.
 
-    ``score`` is None for a fallback.
+    ``score`` is None for a fallback, ``headline`` says in one line why it was decided.
     """
 
     decision_id: str
@@ -59,9 +60,15 @@ class CaseAlert:
     decision: str
     bundle_version: str | None
     reasons: tuple[tuple[str, str], ...]
+    headline: str
     document: bytes
     acts: bool
     verdict: str | None
+
+    @property
+    def notes(self) -> AlertNotes:
+        """What the message says beyond the decision."""
+        return AlertNotes.of(self.document)
 
 
 @dataclass(frozen=True)

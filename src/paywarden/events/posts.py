@@ -28,8 +28,8 @@ class DuePost:
     attempts: int
 
     def body(self) -> dict[str, Any]:
-        """What is posted; the card's token is masked."""
-        alert = self.alert
+        """What is posted; the card's token is masked. ``score`` is null for a fallback."""
+        alert, notes = self.alert, self.alert.notes
         return {
             "decision_id": alert.decision_id,
             "case_id": self.case_id,
@@ -40,5 +40,9 @@ class DuePost:
             "score": alert.score,
             "expected_loss": alert.expected_loss,
             "decision": alert.decision,
+            "source": alert.source,
+            "headline": alert.headline,
+            "rules": [{"name": name, "text": text} for name, text in notes.rules],
+            "without_rules": notes.without_rules,
             "reasons": [{"code": code, "text": text} for code, text in alert.reasons],
         }

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from paywarden.errors import DataError
+from paywarden.events.alert_notes import AlertNotes
 from paywarden.events.alerts import RANK, Alert, AssumedProbability, Intake
 from paywarden.events.decision import acting, decode_decisions
 from paywarden.events.payments import decode_payments
@@ -131,13 +132,16 @@ def _is_decision(value: bytes, schema: EventSchema) -> bool:
 
 
 def _alert(row: Mapping[str, Any], value: bytes, schema: EventSchema, assumed: AssumedProbability) -> Alert:
+    notes = AlertNotes.of(value)
+    facts = row["decision"], row["score"], row["amount_base"]
     return Alert(
         **{name: row[name] for name in ("decision_id", "transaction_id", "source", "occurred_at", "decided_at")},
         **{name: row[name] for name in ("raw_score", "score", "decision", "bundle_version")},
         card=row.get(f"entity_{schema.routing_entity}") or row["transaction_id"],
         amount=row["amount_base"],
-        expected_loss=assumed.expected_loss(row["decision"], row["score"], row["amount_base"]),
+        expected_loss=assumed.expected_loss(*facts, by_rule=notes.by_rule),
         reasons=tuple((reason["code"], reason["text"]) for reason in row["reasons"] or ()),
+        notes=notes,
         document=value,
     )
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from paywarden.clock import Clock
 from paywarden.errors import StateStoreError
+from paywarden.events.alert_notes import noted
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.decision import decision_ids, encode_decision
 from paywarden.events.limits import Limits
@@ -60,7 +61,7 @@ class Answer:
     """One decision as its caller gets it and as it goes to Kafka.
 
     ``fingerprint`` tells whether a later request of the same transaction id means the same transaction; ``said`` is the
-    caller's JSON, ``message`` that of the topics, under ``key``; with ``alert`` it goes to the alerts, too.
+    caller's JSON, ``message`` that of the predictions, under ``key``; ``alert`` that of the alerts, if it is one.
     """
 
     transaction_id: str
@@ -70,7 +71,7 @@ class Answer:
     said: bytes
     key: bytes
     message: bytes
-    alert: bool
+    alert: bytes | None
 
 
 class Answering:
@@ -146,14 +147,15 @@ class Answering:
         ids = decision_ids(rows["transaction_id"].to_pylist(), source, bundle_digest, policy_digest).to_pylist()
         same = {"source": source, "policy_digest": policy_digest, "decided_at": self._clock()}
         return [
-            self._answer({**row, **same, **_ruled(ruling, i), **facts[i], "decision_id": ids[i]})
+            self._answer({**row, **same, **_ruled(ruling, i), **facts[i], "decision_id": ids[i]}, ruling.notes(i))
             for i, row in enumerate(rows.to_pylist())
         ]
 
-    def _answer(self, row: Mapping[str, Any]) -> Answer:
+    def _answer(self, row: Mapping[str, Any], notes: Mapping[str, Any]) -> Answer:
         said = {name: row.get(name) for name in _SAID}
         said |= {name: row.get(name) or [] for name in ("reasons", "rules", "shadow_rules")}
         said |= {name.replace("bundle_", "model_"): row.get(name) for name in _SAID_OF_MODEL}
+        message = encode_decision({**row, "arrived_at": row["received_at"]}, self._schema)
         return Answer(
             transaction_id=row["transaction_id"],
             fingerprint=fingerprint(row, self._schema),
@@ -161,8 +163,8 @@ class Answering:
             source=row["source"],
             said=orjson.dumps(said),
             key=row["routing_key"].encode(),
-            message=encode_decision({**row, "arrived_at": row["received_at"]}, self._schema),
-            alert=row["decision"] != DECISIONS[APPROVE],
+            message=message,
+            alert=noted(message, notes) if row["decision"] != DECISIONS[APPROVE] else None,
         )
 
 

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from paywarden.events.alert_notes import noted
 from paywarden.events.decision import decision_schema, encode_decisions
 from paywarden.events.schema import EventSchema
 
@@ -47,3 +48,10 @@ def fallback(transaction_id, **fields):
     absent = dict.fromkeys(("raw_score", "score", "vector", "bundle_version", "batch_id", "stream_epoch", "topic"))
     alone = {"source": "fallback", "bundle_digest": None, "partition": None, "offset": None, "reasons": reasons}
     return message(transaction_id, **absent, **alone, **fields)
+
+
+def by_rule(transaction_id, **fields):
+    """An alert on what a block list declined and the model alone would have approved."""
+    decided = {"decision": "decline", "rules": ["stolen-cards"], "reasons": [], "score": 0.001}
+    notes = {"without_rules": "approve", "rule_texts": ["block list by card"]}
+    return noted(message(transaction_id, **{**decided, **fields}), notes)

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event, func, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
-from tests.integration.alerts.decisions import AT, SCHEMA, fallback, message
+from tests.integration.alerts.decisions import AT, SCHEMA, by_rule, fallback, message
 
 from paywarden.adapters.alerts.database import _MIGRATIONS, CaseDatabase
 from paywarden.adapters.alerts.intake import SqlCaseIntake
@@ -135,6 +135,20 @@ def test_the_costliest_alert_gives_the_headline_and_the_best_known_score_stands(
     assert row.headline == "9 payments of the card in 1h"
     desk.take(fallback("t3", amount_base=900_000))
     assert desk.queue.page()[0].headline == "no score, review by amount alone: no model is ready to score"
+
+
+def test_what_a_list_declined_stands_in_the_queue_by_what_is_assumed_and_says_so(desk):
+    desk.take(
+        by_rule("t1", amount_base=20_000, entity_card="card0000BBBB"),
+        message("t2", amount_base=20_000, score=0.4),
+        message("t3", amount_base=20_000, score=0.7, entity_card="card0000CCCC"),
+    )
+    rows = desk.queue.page()
+    assert [(row.card[-4:], row.expected_loss) for row in rows] == [("CCCC", 14_000), ("BBBB", 10_000), ("AAAA", 8_000)]
+    assert rows[1].headline == "stolen-cards: block list by card"
+    assert rows[1].top_score == 0.001
+    (alert,) = desk.queue.case(rows[1].case_id).alerts
+    assert (alert.notes.rules, alert.notes.without_rules) == ((("stolen-cards", "block list by card"),), "approve")
 
 
 def test_what_another_consumer_has_taken_is_refused_and_nothing_of_it_stays(desk):
@@ -335,11 +349,15 @@ def test_a_case_of_the_first_schema_is_whole_after_the_upgrade(url):
     words = dict.fromkeys(("decision_id", "transaction_id", "source", "decision"), "x") | {"card": "card0000AAAA"}
     with migrating(url) as (connection, config):
         command.upgrade(config, "0001")
-        put_old(connection, "cases", card="card0000AAAA", status="open", headline="", top_score=0.25)
-        put_old(connection, "alerts", **words, case_id=1, acts=True, score=0.25, reasons="[]", document=b"{}")
+        put_old(connection, "cases", card="card0000AAAA", status="open", headline="", top_score=0.125)
+        put_old(connection, "alerts", **words, case_id=1, acts=True, score=0.125, reasons="[]", document=b"{}")
+        words["decision_id"], reasons = "y", '[{"code": "A", "text": "often \\"used\\""}, {"code": "B", "text": "b"}]'
+        put_old(connection, "alerts", **words, case_id=1, acts=True, score=0.125, reasons=reasons, document=b"{}")
     desk = Desk(CaseDatabase(url))
     (row,) = desk.queue.page(card_ends="0AAAA")
-    assert (row.card, row.top_score, desk.queue.case(row.case_id).alerts[0].score) == ("card0000AAAA", 0.25, 0.25)
+    assert (row.card, row.top_score) == ("card0000AAAA", 0.125)
+    found = {(alert.score, alert.headline) for alert in desk.queue.case(row.case_id).alerts}
+    assert found == {(0.125, "x at score 0.125"), (0.125, 'often "used"')}
     with desk.database.writing() as connection, pytest.raises(IntegrityError):  # noqa: PT012 -- the last one is meant
         columns = dict.fromkeys(("opened_at", "updated_at", "latest_at", "alerts", "amount", "expected_loss"), 0)
         connection.execute(insert(cases).values(card="card0000AAAA", status="open", headline="", **columns))

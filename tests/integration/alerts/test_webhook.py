@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from tests.integration.alerts.decisions import AT, SCHEMA, message
+from tests.integration.alerts.decisions import AT, SCHEMA, by_rule, fallback, message
 
 from paywarden.adapters.alerts.intake import SqlCaseIntake
 from paywarden.adapters.alerts.outbox import SqlPostOutbox
@@ -68,6 +68,19 @@ def test_each_alert_is_posted_once_signed_and_masked(desk, receiver):
     assert (said["card"], said["amount"], said["expected_loss"]) == ("•••• AAAA", 10_000, 5_000)
     assert said["reasons"][0]["code"] == "CARD_VELOCITY"
     assert b"card0000AAAA" not in body
+
+
+def test_a_post_says_what_fired_and_that_there_is_no_score(database, desk, receiver):
+    _, post = desk
+    (found, _, _), _ = _alerts_of([by_rule("t3"), fallback("t4", decision="decline")], SCHEMA)
+    SqlCaseIntake(database, posts=True, clock=lambda: AT).take(Intake("alerts", {0: 2}, {0: 4}, found))
+    assert post() == 4
+    said = {body["transaction_id"]: body for body in (json.loads(body) for _, body in receiver.got)}
+    assert said["t3"]["rules"] == [{"name": "stolen-cards", "text": "block list by card"}]
+    assert (said["t3"]["without_rules"], said["t3"]["expected_loss"]) == ("approve", 5_000)
+    assert said["t3"]["headline"] == "stolen-cards: block list by card"
+    assert (said["t4"]["score"], said["t4"]["source"], said["t4"]["expected_loss"]) == (None, "fallback", 5_000)
+    assert (said["t1"]["rules"], said["t1"]["without_rules"]) == ([], None)
 
 
 def test_a_hiccup_is_tried_again_at_once_and_an_outage_later(desk, receiver):

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from tests.integration.alerts.decisions import AT, fallback, message
+from tests.integration.alerts.decisions import AT, by_rule, fallback, message
 from tests.integration.console.conftest import PASSWORD
 
 from paywarden.adapters.alerts.outbox import SqlLabelOutbox
@@ -162,6 +162,15 @@ def test_a_case_shows_reasons_and_what_is_usual(log_in, take):
     assert "9 payments of the card in 1h" in text
     assert "9.00 in the middle, 9.00 at most" in text
     assert "unusual" in text
+
+
+def test_a_case_names_the_list_or_rule_that_decided(log_in, take):
+    take(by_rule("t1"))
+    client = log_in()
+    text = client.get("/cases/1").text
+    assert re.search(r"<b>stolen-cards</b> <span[^>]*>decided</span> <code>block list by card</code>", text)
+    assert "The model alone would have said approve." in text
+    assert "stolen-cards: block list by card" in client.get("/queue").text
 
 
 def test_a_case_without_a_score_says_so_and_why(log_in, take):

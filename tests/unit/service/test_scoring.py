@@ -11,6 +11,7 @@ from tests.unit.jobs.test_serving import Registry
 from tests.unit.service.conftest import expected_scores
 
 from paywarden.errors import KafkaError, StateStoreError
+from paywarden.events.alert_notes import AlertNotes
 from paywarden.events.decision import decode_actions, decode_decisions
 from paywarden.scoring.policy import DECISIONS
 
@@ -277,6 +278,10 @@ def test_lists_and_rules_decide_and_are_named(start, tmp_path, bundle):
     assert any("there is no feature sometime" in line["event"] for line in api.lines)
     decisions = published(api, 3)
     assert [d["rules"] for d in decisions] == [None, ["stolen"], ["stolen"]]
+    alert = next(value for value in values(api, "alerts") if json.loads(value)["transaction_id"] == "again")
+    assert AlertNotes.of(alert).rules == (("stolen", "block list by card"),)
+    assert AlertNotes.of(alert).without_rules == (None if before["decision"] == "decline" else before["decision"])
+    assert not any(b"rule_texts" in value for value in values(api, "predictions"))
 
 
 def test_the_fallback_obeys_lists_and_rules_that_need_no_score(start, tmp_path):

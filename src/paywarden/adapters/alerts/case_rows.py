@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
 from paywarden.adapters.alerts.tables import CLOSED, OPEN, UNSURE, alerts, case_events, cases
-from paywarden.events.alerts import headline
 
 _AT_ONCE: Final = 500
 _COLUMNS: Final = (
-    alerts.c.case_id, alerts.c.occurred_at, alerts.c.amount, alerts.c.expected_loss, alerts.c.score, alerts.c.decision,
-    alerts.c.reasons,
+    alerts.c.case_id, alerts.c.occurred_at, alerts.c.amount, alerts.c.expected_loss, alerts.c.score, alerts.c.headline,
 )  # fmt: skip
 
 
@@ -34,13 +31,12 @@ def refresh_cases(connection: Connection, case_ids: Iterable[int], now: int) -> 
 
 def _summary(rows: Sequence[Any]) -> dict[str, Any]:
     top = max(rows, key=lambda row: (row.expected_loss, row.occurred_at))
-    reasons = [(reason["code"], reason["text"]) for reason in json.loads(top.reasons)]
     return {
         "alerts": len(rows),
         "amount": sum(row.amount for row in rows),
         "expected_loss": sum(row.expected_loss for row in rows),
         "top_score": max((row.score for row in rows if row.score is not None), default=None),
-        "headline": headline(top.decision, top.score, reasons),
+        "headline": top.headline,
         "latest_at": max(row.occurred_at for row in rows),
     }
 

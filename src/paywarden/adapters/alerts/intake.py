@@ -148,7 +148,7 @@ def _settle(connection: Connection, transactions: set[str]) -> None:
 
 def _alert_row(alert: Alert, case_id: int, now: int) -> dict[str, Any]:
     copied = ("decision_id", "transaction_id", "card", "source", "occurred_at", "decided_at", "amount", "raw_score",
-              "score", "expected_loss", "decision", "bundle_version", "document")  # fmt: skip
+              "score", "expected_loss", "decision", "bundle_version", "headline", "document")  # fmt: skip
     row = {name: getattr(alert, name) for name in copied}
     return {**row, "case_id": case_id, "acts": True, "taken_at": now, "reasons": reasons_json(alert)}
 

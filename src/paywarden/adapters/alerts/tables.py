@@ -92,6 +92,7 @@ alerts = Table(
     Column("decision", String, nullable=False),
     Column("bundle_version", String),
     Column("reasons", Text, nullable=False),  # a JSON list of {code, text}
+    Column("headline", Text, nullable=False, server_default=""),  # why it was decided, in one line
     Column("document", LargeBinary, nullable=False),  # the whole message
     Column("verdict", String),
     Column("verdict_at", BigInteger),

@@ -1,8 +1,8 @@
 """The last step of a micro-batch: vectors become decisions, and every row becomes records for Kafka.
 
 Every input row gives exactly one record that accounts for it (a decision, a dead letter, or an outcome: duplicate,
-label, repeated label); an alert is a second copy of its decision. A shadow's decision is one more record among the
-predictions, and never an alert.
+label, repeated label); an alert is a second copy of its decision, with notes for those who look at it. A shadow's
+decision is one more record among the predictions, and never an alert.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from paywarden.adapters.spark.tally import (
     SHADOW,
 )
 from paywarden.clock import Clock
+from paywarden.events.alert_notes import noted
 from paywarden.events.dead_letter import dead_letter_headers
 from paywarden.events.decision import (
     OUTCOME_SCHEMA,
@@ -152,8 +153,12 @@ class DecideStep:
         )
         raised = decided.alerted
         alerts = decisions.filter(pa.array(raised))
+        noted_values = [
+            noted(value, decided.ruling.notes(row))
+            for row, value in zip(np.flatnonzero(raised).tolist(), alerts["value"].to_pylist(), strict=True)
+        ]
         kinds = pa.array(np.where(decided.ruling.decision[raised] == DECLINE, DECLINED, ALERT), pa.string())
-        alerted = _records(self.topics.alerts, alerts["key"], alerts["value"], kinds)
+        alerted = _records(self.topics.alerts, alerts["key"], pa.array(noted_values, pa.binary()), kinds)
         return pa.concat_tables([decisions, alerted, self._shadow_decisions(rows, full)])
 
     def _shadow_decisions(self, rows: pa.Table, full: NDArray[np.float32]) -> pa.Table:

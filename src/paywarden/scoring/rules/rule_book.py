@@ -90,6 +90,12 @@ class RuleBook:
         return bool(self.lists or self.rules)
 
     @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """By name, what a list or rule is, in words for people."""
+        lists = {one.name: f"{one.action} list by {one.field}" for one in self.lists}
+        return lists | {rule.name: f"{rule.then} where {rule.when.source}" for rule in self.rules}
+
+    @cached_property
     def content(self) -> bytes:
         """All that it says in canonical JSON: what is kept of it, and what travels to workers."""
         return canonical_bytes(self.to_dict())

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from paywarden.scoring.policy import APPROVE, DECLINE, REVIEW
+from paywarden.events.alert_notes import RULE_TEXTS, WITHOUT_RULES
+from paywarden.scoring.policy import APPROVE, DECISIONS, DECLINE, REVIEW
 from paywarden.scoring.rules.read_columns import ReadColumns
 from paywarden.scoring.rules.rule_book import NamedList, Rule, RuleBook
 
@@ -23,11 +25,24 @@ _NOT_READ = {"routing_key", "received_at", "transaction_id", "currency", "amount
 
 @dataclass(frozen=True)
 class Ruling:
-    """Aligned with N transactions: ``decision`` int8 [N]; the names that fired, the deciding one first; shadow ones."""
+    """Aligned with N transactions: ``decision`` int8 [N]; the names that fired, the deciding one first; shadow ones.
+
+    ``without`` int8 [N] is what would have been decided without ``book``.
+    """
 
     decision: NDArray[np.int8]
     fired: list[list[str]]
     shadow: list[list[str]]
+    without: NDArray[np.int8]
+    book: RuleBook
+
+    def notes(self, row: int) -> dict[str, Any]:
+        """What an alert's message says of lists and rules (:mod:`paywarden.events.alert_notes`)."""
+        without, texts = int(self.without[row]), self.book.texts
+        return {
+            WITHOUT_RULES: DECISIONS[without] if without != self.decision[row] else None,
+            RULE_TEXTS: [texts[name] for name in self.fired[row]],
+        }
 
 
 def fields_of(transactions: pa.Schema) -> tuple[str, ...]:
@@ -53,7 +68,7 @@ def rule(
     shadow: list[list[str]] = [[]] * len(decision)
     final = decision.copy()
     if not book:
-        return Ruling(final, fired, shadow)
+        return Ruling(final, fired, shadow, decision, book)
     columns = ReadColumns(transactions, score, vectors, names)
     usable = [r for r in book.rules if score is not None or not _needs_model(r)]
     masks = [*(_on(one, columns) for one in book.lists), *(_may_hold(r, columns) for r in usable)]
@@ -70,7 +85,7 @@ def rule(
             int(decision[row]), [x for x in on if not x.shadow], [r for r in holding if not r.shadow]
         )
         shadow[row] = [*(x.name for x in on if x.shadow), *(r.name for r in holding if r.shadow)]
-    return Ruling(final, fired, shadow)
+    return Ruling(final, fired, shadow, decision, book)
 
 
 _FEW_ROWS = 8

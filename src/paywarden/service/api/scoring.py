@@ -123,8 +123,8 @@ class Scoring:
 
     def _new(self, answer: Answer) -> NewAnswer:
         topics = self.parts.settings.kafka.topics
-        named = (topics.predictions, topics.alerts) if answer.alert else (topics.predictions,)
-        records = [Record(topic, answer.key, answer.message) for topic in named]
+        records = [Record(topics.predictions, answer.key, answer.message)]
+        records += [Record(topics.alerts, answer.key, answer.alert)] if answer.alert is not None else []
         return NewAnswer(answer.transaction_id, Kept(answer.fingerprint, answer.said), records)
 
     def _note(self, answer: Answer, key: ApiKey, began: float) -> None:

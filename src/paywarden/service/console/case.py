@@ -31,6 +31,7 @@ def show(request: Request, parts: Parts, session: SomeUser, case_id: int) -> Res
         "case": case,
         "acting": acting,
         "main": main,
+        "notes": main.notes,
         "habits": habits(payments, main.transaction_id, main.occurred_at, main.amount),
         "payments": payments,
         "timeline": _timeline(payments, case),

@@ -119,3 +119,18 @@ def test_an_empty_book_touches_nothing():
     found = rule(RuleBook(), rows({}, {}), decision)
     assert found.decision.tolist() == [2, 0]
     assert found.decision is not decision
+
+
+def test_an_alerts_notes_say_what_fired_in_words_and_what_would_have_been_decided_without():
+    given = book(when("d", "transaction.amount > 100", "decline"), lists=[on("w", "review"), on("b", "block")])
+    table, model = rows({}, {"entity_card": "other"}, {"entity_card": "x", "amount_base": 5}), [DECLINE, REVIEW, REVIEW]
+    found = rule(given, table, np.array(model, np.int8), np.full(3, 0.5), np.zeros((3, 2), np.float32), NAMES)
+    assert [found.notes(row) for row in range(3)] == [
+        {
+            "without_rules": None,
+            "rule_texts": ["block list by card", "review list by card", "decline where transaction.amount > 100"],
+        },
+        {"without_rules": "review", "rule_texts": ["decline where transaction.amount > 100"]},
+        {"without_rules": None, "rule_texts": []},
+    ]
+    assert rule(RuleBook(), table, np.array(model, np.int8)).notes(0) == {"without_rules": None, "rule_texts": []}
