@@ -59,6 +59,12 @@ def page(chromium, address, traffic):
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def monitored(parts):
+    """What `paywarden monitor` found is where the console looks for it."""
+    parts.monitor_path.write_text(Path(__file__).with_name("monitor_report.json").read_text())
+
+
 def photograph(page, name):
     if SHOTS:
         page.screenshot(path=f"{SHOTS}/{name}.png")
@@ -136,11 +142,20 @@ def test_the_threshold_slider_shows_what_another_threshold_would_find(page, addr
     assert page.complaints == []
 
 
+def test_the_monitoring_page_draws_weeks_scores_and_delays(page, address, monitored):
+    page.goto(f"{address}/monitoring")
+    for chart, count in {"weeks": 3, "tenths": 1, "delays": 1}.items():
+        expect(page.locator(f"[data-chart={chart}] canvas")).to_have_count(count)
+    expect(page.get_by_text("2.9 d before")).to_be_visible()
+    expect(page.get_by_text("46 usual")).to_be_visible()
+    row = page.get_by_role("row", name="Alerts that are fraud")
+    expect(row).to_contain_text("81.1 % to 100.0 %")
+    assert page.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_fits_and_is_accessible_in_light_and_dark(page, address, parts, path, scheme):
-    report = Path(__file__).with_name("monitor_report.json").read_text()
-    parts.monitor_path.write_text(report)
+def test_every_page_fits_and_is_accessible_in_light_and_dark(page, address, monitored, path, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{address}{path}")
     expect(page.get_by_role("heading", level=1)).to_be_visible()

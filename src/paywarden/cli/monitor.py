@@ -37,8 +37,8 @@ def monitor(
 
     Example: [bold]paywarden monitor --out build/monitor[/]
     """
-    found, labels = wiring.monitor(settings_of(), as_of=epoch_ms(as_of), parity=parity, say=_say)
-    paths = write_reports(found, labels, directory)
+    found = wiring.monitor(settings_of(), as_of=epoch_ms(as_of), parity=parity, say=_say)
+    paths = write_reports(found, directory)
     if json:
         said = found.to_dict()
         kept = {name: said[name] for name in ("verdict", "reasons", "version", "as_of", "counts", "alerts", "notes")}

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from paywarden.errors import PaywardenError
 from paywarden.evaluation.predictions import Predictions
@@ -20,7 +21,8 @@ from paywarden.jobs.parity import Parity, compare, replayed_decisions
 from paywarden.monitoring.alerts import alert_share
 from paywarden.monitoring.drift import Drift, DriftSettings, drifts_of
 from paywarden.monitoring.findings import Finding, Verdict, by_gravity, reasons, verdict_on
-from paywarden.monitoring.labels import DelayShift, LabelFlow, delay_shift, label_flow
+from paywarden.monitoring.histogram import ScoreHistogram, score_histogram
+from paywarden.monitoring.labels import DelayCurves, DelayShift, LabelFlow, delay_curves, delay_shift, label_flow
 from paywarden.monitoring.performance import DecaySettings, Performance, performance
 from paywarden.monitoring.reference import Reference
 from paywarden.scoring.bundle import ModelBundle
@@ -55,7 +57,10 @@ class Watched:
 
 @dataclass(frozen=True, eq=False)
 class Monitored:
-    """Everything that was looked at, and the verdict. `drifts` by column, with those of the score under "score"."""
+    """Everything that was looked at, and the verdict.
+
+    `drifts` go by column, with those of the score under "score"; `scores` are last week's.
+    """
 
     as_of: int
     version: int
@@ -64,12 +69,13 @@ class Monitored:
     counts: Mapping[str, int]
     findings: Sequence[Finding]
     drifts: Mapping[str, list[Drift]]
-    scores: pa.ChunkedArray
+    scores: ScoreHistogram | None
     alerts: Mapping[str, float]
     performance: Performance | None
     predictions: Predictions
     flow: LabelFlow | None
     shift: DelayShift | None
+    delays: DelayCurves | None
     parity: Parity | None
     notes: Sequence[str]
 
@@ -89,11 +95,13 @@ class Monitored:
             "counts": dict(self.counts),
             "findings": [finding.to_dict() for finding in by_gravity(self.findings)],
             "drift": {name: [drift.to_dict() for drift in found] for name, found in self.drifts.items()},
+            "scores": self.scores.to_dict() if self.scores else None,
             "alerts": dict(self.alerts),
             "performance": self.performance.to_dict() if self.performance else None,
             "labels": {
                 "flow": self.flow.to_dict() if self.flow else None,
                 "delay": self.shift.to_dict() if self.shift else None,
+                "curves": self.delays.to_dict() if self.delays else None,
             },
             "parity": self.parity.to_dict() if self.parity else None,
             "notes": list(self.notes),
@@ -154,12 +162,13 @@ def monitor(
         counts={"decisions": observed.decisions.num_rows, "of_version": mine.num_rows, "matured": len(late)},
         findings=tuple(findings),
         drifts=drifts,
-        scores=mine.filter(pc.greater_equal(mine["occurred_at"], as_of - 7 * DAY_MS))["raw_score"],
+        scores=score_histogram(watched.reference.score, _of_last_week(mine, as_of)),
         alerts=alerts,
         performance=judged,
         predictions=late,
         flow=flow,
         shift=shift,
+        delays=delay_curves(observed.labels, reference, as_of, delay_ms),
         parity=held,
         notes=tuple(notes),
     )
@@ -205,6 +214,11 @@ def _drifts(
                 drifts.setdefault(name, []).append(drift)
                 findings += found
     return drifts, findings
+
+
+def _of_last_week(mine: pa.Table, as_of: int) -> NDArray[np.float64]:
+    late = pc.and_(pc.greater_equal(mine["occurred_at"], as_of - 7 * DAY_MS), pc.less(mine["occurred_at"], as_of))
+    return mine.filter(late)["raw_score"].to_numpy()
 
 
 def _alerts(mine: pa.Table, watched: Watched, as_of: int) -> tuple[dict[str, float], list[Finding]]:

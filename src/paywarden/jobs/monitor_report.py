@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-import pyarrow as pa
 
-from paywarden.evaluation.splits import DAY_MS
 from paywarden.jobs.monitor import Monitored
 from paywarden.monitoring.drift import Drift, worst_first
 from paywarden.monitoring.exposition import Metric, exposition
@@ -33,11 +31,11 @@ _SHOWN_FEATURES: Final = 12
 _MS_A_SECOND: Final = 1000.0
 
 
-def write_reports(found: Monitored, labels: pa.Table, directory: Path) -> list[Path]:
+def write_reports(found: Monitored, directory: Path) -> list[Path]:
     """The paths of report.html, report.json and metrics.prom, in this order."""
     directory.mkdir(parents=True, exist_ok=True)
     contents = {
-        "report.html": page(f"Paywarden monitoring: {found.verdict}", _body(found, labels)).encode(),
+        "report.html": page(f"Paywarden monitoring: {found.verdict}", _body(found)).encode(),
         "report.json": orjson.dumps(found.to_dict(), option=orjson.OPT_INDENT_2),
         "metrics.prom": metrics_of(found).encode(),
     }
@@ -76,7 +74,7 @@ def metrics_of(found: Monitored) -> str:
     return exposition(metrics)
 
 
-def _body(found: Monitored, labels: pa.Table) -> Iterator[str]:
+def _body(found: Monitored) -> Iterator[str]:
     title, words = _VERDICTS[found.verdict]
     yield (
         f'<header class="{found.verdict}"><h1>{title}</h1><p>{words}</p>'
@@ -88,7 +86,7 @@ def _body(found: Monitored, labels: pa.Table) -> Iterator[str]:
     yield section("What was found", "" if said else "Nothing that is out of the ordinary.", listed(said))
     yield from _performance(found)
     yield from _drift(found)
-    yield from _labels_part(found, labels)
+    yield from _labels_part(found)
     yield (
         f"<footer>Bundle {found.bundle_digest[:16]}. Training window {_time(found.reference.start)[:10]} to "
         f"{_time(found.reference.end)[:10]}. How to read this page: docs/monitoring.md.</footer>"
@@ -158,27 +156,19 @@ def _drift(found: Monitored) -> Iterator[str]:
     shown = table(head, rows[:_SHOWN_FEATURES], bad)
     rest = folded("All columns", table(head, rows, bad)) if len(rows) > _SHOWN_FEATURES else ""
     yield section(f"Drift of {len(worst)} columns", words, drift_plot(worst), shown, rest)
-    if found.reference.score is not None and len(found.scores) and len(found.predictions):
-        plot = scores_plot(found.reference.score, found.scores.to_numpy(), found.predictions)
+    if found.scores and len(found.predictions):
+        plot = scores_plot(found.scores, found.predictions)
         yield section("Scores", "A tenth of the payments fell into each bar when the model was tested.", plot)
 
 
-def _labels_part(found: Monitored, labels: pa.Table) -> Iterator[str]:
-    if found.shift is None:
-        return
-    frauds = labels.filter(labels["is_fraud"])
-    occurred_at = frauds["occurred_at"].to_numpy()
-    delay = frauds["received_at"].to_numpy() - occurred_at
-    horizon = int(found.shift.horizon_days * DAY_MS)
-    end = found.as_of - horizon
-    usable = (delay <= horizon) & (delay >= 0)
-    late = delay[usable & (occurred_at >= end - 14 * DAY_MS) & (occurred_at < end)]
-    before = delay[usable & (occurred_at >= found.reference.start) & (occurred_at < found.reference.end)]
+def _labels_part(found: Monitored) -> Iterator[str]:
     shift = found.shift
+    if shift is None or found.delays is None:
+        return
     words = f"Half of them took {shift.median_days:.1f} days of late, and {shift.median_days_before:.1f} before."
     if found.flow:
         words += f" {found.flow.arrived:,} came in the last three days; {found.flow.usual:,.0f} are usual."
-    yield section("Labels", words, delays_plot(before, late, found.shift.horizon_days))
+    yield section("Labels", words, delays_plot(found.delays))
 
 
 def _counted(found: Monitored) -> list[tuple[dict[str, str], float]]:

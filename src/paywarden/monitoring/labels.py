@@ -20,6 +20,8 @@ _FLOW_HISTORY_DAYS: Final = 42
 _FLOW_SHARE: Final = 0.35
 """Frauds come in campaigns, so that days differ: labels have dried up where less than so much of the usual comes."""
 _SHIFT: Final = 0.2
+_CURVE_POINTS: Final = 57
+"""Four a day for a horizon of two weeks: as smooth as a page can show."""
 _LEVEL: Final = 1e-5
 """Asked every hour for a year, with answers that hold for days, this level speaks up by chance less than once."""
 
@@ -50,6 +52,22 @@ class DelayShift:
     median_days_before: float
     ks: float
     p: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON document."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class DelayCurves:
+    """The share of the fraud labels that come within the horizon which has come by an age, of late and before.
+
+    `days` rise from 0 to the horizon; all three are of one length.
+    """
+
+    days: tuple[float, ...]
+    late: tuple[float, ...]
+    before: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON document."""
@@ -87,14 +105,7 @@ def delay_shift(
     Payments of two weeks that are as old as the horizon stand for late, and on both sides only labels count that came
     within it: otherwise recent payments would show short delays alone.
     """
-    frauds = labels.filter(pc.and_(labels["is_fraud"], pc.less_equal(labels["received_at"], as_of)))
-    occurred_at = frauds["occurred_at"].to_numpy()
-    delay = frauds["received_at"].to_numpy() - occurred_at
-    end = as_of - horizon_ms
-    late, former = (
-        _delays(delay, occurred_at, window, horizon_ms)
-        for window in (Window(end - 14 * DAY_MS, end), Window(before.start, min(before.end, end - 14 * DAY_MS)))
-    )
+    late, former = _late_and_former(labels, before, as_of, horizon_ms)
     if min(len(late), len(former)) < _FEWEST_LABELS:
         return None, []
     test = ks_2samp(late, former)
@@ -116,6 +127,28 @@ def delay_shift(
         + ("Raise training.label_delay_days, or frauds will be taken for genuine." if slower else "See that it is so.")
     )
     return shift, [Finding("label delay", "labels", "alarm", sentence, shift.ks, _SHIFT, fault=slower)]
+
+
+def delay_curves(labels: pa.Table, before: Window, as_of: int, horizon_ms: int) -> DelayCurves | None:
+    """How the labels that :func:`delay_shift` compares come in; None where there are too few to compare."""
+    delays = _late_and_former(labels, before, as_of, horizon_ms)
+    if min(map(len, delays)) < _FEWEST_LABELS:
+        return None
+    ages = np.linspace(0, horizon_ms, _CURVE_POINTS)
+    late, former = (tuple((np.searchsorted(np.sort(each), ages, "right") / len(each)).tolist()) for each in delays)
+    return DelayCurves(tuple((ages / DAY_MS).tolist()), late, former)
+
+
+def _late_and_former(
+    labels: pa.Table, before: Window, as_of: int, horizon_ms: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    frauds = labels.filter(pc.and_(labels["is_fraud"], pc.less_equal(labels["received_at"], as_of)))
+    occurred_at = frauds["occurred_at"].to_numpy()
+    delay = frauds["received_at"].to_numpy() - occurred_at
+    end = as_of - horizon_ms
+    spans = Window(end - 14 * DAY_MS, end), Window(before.start, min(before.end, end - 14 * DAY_MS))
+    late, former = (_delays(delay, occurred_at, span, horizon_ms) for span in spans)
+    return late, former
 
 
 def _delays(

@@ -26,6 +26,7 @@ _WORDS: Final = {
     "value_detected": "the share of the fraudulent amount found",
 }
 _OF_SEGMENTS: Final = ("average_precision", "recall")
+OF_WEEKS: Final = ("average_precision", "recall", "precision")
 _FEWEST_FRAUDS: Final = 30
 RESAMPLES: Final = 200
 _WEEK_RESAMPLES: Final = 60
@@ -210,7 +211,7 @@ def _calibration(
 
 
 def _weeks(predictions: Predictions, threshold: float, settings: DecaySettings) -> Iterator[dict[str, Any]]:
-    """Whole weeks back from the newest row, oldest first: average precision and recall with intervals."""
+    """Whole weeks back from the newest row, oldest first: the figures of `OF_WEEKS` with intervals."""
     if not len(predictions):
         return
     end = (int(predictions.occurred_at.max()) // DAY_MS + 1) * DAY_MS
@@ -222,7 +223,7 @@ def _weeks(predictions: Predictions, threshold: float, settings: DecaySettings) 
             continue
         known = evaluate(week, threshold, settings.cards_a_day, costs=settings.costs).to_dict()
         spread = intervals(week, threshold, Resamples(week.card, week.occurred_at, _WEEK_RESAMPLES))
-        shown = {name: [known[name], *_bounds(spread.get(name))] for name in ("average_precision", "recall")}
+        shown = {name: [known[name], *_bounds(spread.get(name))] for name in OF_WEEKS}
         yield {"start": start, "rows": known["rows"], "frauds": known["frauds"], **shown}
 
 

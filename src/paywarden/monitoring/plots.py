@@ -7,27 +7,28 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paywarden.evaluation.plots import BLUE, GREEN, GREY, ORANGE, draw_calibration, new_figure, tidy
 from paywarden.evaluation.predictions import Predictions
 from paywarden.monitoring.drift import Drift
+from paywarden.monitoring.histogram import ScoreHistogram
+from paywarden.monitoring.labels import DelayCurves
 from paywarden.monitoring.performance import Compared
-from paywarden.monitoring.reference import Profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _SHOWN: Final = 12
+_SHOWN_WEEKS: Final = 6
 _WIDTH: Final = 9.6
 
 
 def weeks_plot(weeks: Sequence[Mapping[str, Any]], promised: Mapping[str, Compared]) -> str:
-    """Average precision and recall of matured weeks with their intervals, over the promised interval as a band."""
+    """Average precision, recall and precision of matured weeks with intervals, over the promised one as a band."""
     figure = new_figure(_WIDTH, 3.3)
-    titles = {"average_precision": "Average precision", "recall": "Share of frauds found"}
-    for axes, (name, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+    titles = {"average_precision": "Average precision", "recall": "Frauds found", "precision": "Alerts that are fraud"}
+    for axes, (name, title) in zip(figure.subplots(1, len(titles)), titles.items(), strict=True):
         axes.set_title(title, loc="left", fontsize=11)
         at = np.array([week["start"] for week in weeks], dtype="datetime64[ms]") + np.timedelta64(84, "h")
         value, low, high = (np.array([week[name][i] for week in weeks], dtype=float) for i in range(3))
@@ -38,7 +39,8 @@ def weeks_plot(weeks: Sequence[Mapping[str, Any]], promised: Mapping[str, Compar
             axes.axhline(promised[name].promised, color=GREEN, linewidth=1.2)
         axes.errorbar(at, value, error, fmt="o-", color=BLUE, capsize=3, markersize=5, label="week, 95 % interval")
         axes.set_ylim(0, 1.02)
-        axes.set_xticks(at, [str(one.astype("datetime64[D]"))[5:] for one in at], fontsize=9)
+        shown = at[:: -max(1, -(-len(at) // _SHOWN_WEEKS))]  # the newest among them
+        axes.set_xticks(shown, [str(one.astype("datetime64[D]"))[5:] for one in shown], fontsize=9)
         tidy(axes)
     axes.legend(loc="best", frameon=False, fontsize=9)
     return _svg(figure)
@@ -61,25 +63,23 @@ def drift_plot(drifts: Sequence[Drift]) -> str:
     return _svg(figure)
 
 
-def scores_plot(profile: Profile, scores: NDArray[np.float64], predictions: Predictions) -> str:
+def scores_plot(found: ScoreHistogram, predictions: Predictions) -> str:
     """How last week's scores fall into the tenths of the reference, and calibration on matured labels beside it."""
     figure = new_figure(_WIDTH, 3.6)
     first, second = figure.subplots(1, 2)
-    _tenths(first, profile, scores)
+    _tenths(first, found)
     draw_calibration(second, predictions)
     second.set_title("")  # the one in the middle, of a window's report
     second.set_title("Calibration on matured labels", loc="left", fontsize=11)
     return _svg(figure)
 
 
-def delays_plot(before: NDArray[np.int64], late: NDArray[np.int64], horizon_days: float) -> str:
-    """The share of labels that have come by an age, of late and before (delays in ms)."""
+def delays_plot(curves: DelayCurves) -> str:
+    """The share of labels that have come by an age, of late and before."""
     figure = new_figure(_WIDTH / 2, 3.0)
-    axes = figure.subplots()
-    for delays, color, label in ((before, GREEN, "before"), (late, BLUE, "of late")):
-        if len(delays):
-            days = np.sort(delays) / 86_400_000
-            axes.step(days, np.arange(1, len(days) + 1) / len(days), where="post", color=color, label=label)
+    axes, horizon_days = figure.subplots(), curves.days[-1]
+    for shares, color, label in ((curves.before, GREEN, "before"), (curves.late, BLUE, "of late")):
+        axes.plot(curves.days, shares, color=color, label=label)
     axes.set(xlim=(0, horizon_days), ylim=(0, 1.02), xlabel="days after the payment", ylabel="share of these labels")
     axes.set_title(f"Fraud labels that come within {horizon_days:g} days", loc="left", fontsize=11)
     axes.legend(frameon=False, fontsize=9)
@@ -87,11 +87,9 @@ def delays_plot(before: NDArray[np.int64], late: NDArray[np.int64], horizon_days
     return _svg(figure)
 
 
-def _tenths(axes: Axes, profile: Profile, scores: NDArray[np.float64]) -> None:
-    counts = np.bincount(profile.bins.place(scores), minlength=profile.bins.size)[:-1]
-    before = np.array(profile.counts[:-1])
-    places = np.arange(len(counts))
-    shares = [100 * each / max(each.sum(), 1) for each in (before, counts)]
+def _tenths(axes: Axes, found: ScoreHistogram) -> None:
+    places = np.arange(len(found.before))
+    shares = [100 * np.array(each) for each in (found.before, found.late)]
     axes.bar(places - 0.2, shares[0], 0.38, color=GREY, alpha=0.55, label="when the model was tested")
     axes.bar(places + 0.2, shares[1], 0.38, color=BLUE, label="last week")
     axes.set_xticks(places, [str(place + 1) for place in places], fontsize=9)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pyarrow as pa
-
 from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.errors import DataError, RegistryError
 from paywarden.features.manifest import BatchManifest
@@ -49,8 +47,8 @@ def check_data(settings: Settings, *, days: float | None = None, as_of: int | No
 
 def monitor(
     settings: Settings, *, as_of: int | None = None, parity: bool | None = None, say: Callable[[str], None]
-) -> tuple[Monitored, pa.Table]:
-    """What serves held against what was trained and promised, and the labels that this rests on.
+) -> Monitored:
+    """What serves held against what was trained and promised.
 
     ``parity`` says whether the history is replayed, by default the settings' ``monitoring.parity``.
     """
@@ -77,8 +75,7 @@ def monitor(
         return parity_of(observed, history.transactions, history.labels, found, _scorer_by_digest(models))
 
     replays = wanted.parity if parity is None else parity
-    found = monitor_served(observed, watched, monitor_settings(settings), held if replays else lambda: None)
-    return found, observed.labels
+    return monitor_served(observed, watched, monitor_settings(settings), held if replays else lambda: None)
 
 
 def _reference(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from tests.unit.jobs.monitored import DELAY, deployment
 
-from paywarden.evaluation.splits import Window
+from paywarden.evaluation.splits import DAY_MS, Window
 from paywarden.jobs.monitor import MonitorSettings, monitor
 from paywarden.jobs.parity import Parity
 from paywarden.monitoring.labels import delay_shift, label_flow
@@ -59,6 +61,10 @@ def test_ten_quiet_weeks_raise_no_alarm(served, week):
     assert monitored.verdict in ("quiet", "watch"), [f.sentence for f in monitored.findings]
     assert (monitored.performance is not None) == (week >= 4)
     assert len(monitored.drifts) == len(served.watched.bundle.feature_names) + 1
+    for each in monitored.performance.weeks if monitored.performance else ():
+        for name in ("average_precision", "recall", "precision"):
+            value, low, high = each[name]
+            assert low is None or low <= value <= high
 
 
 def test_no_day_of_the_ten_weeks_raises_one(served):
@@ -102,6 +108,9 @@ def test_a_shift_of_the_scores_is_found_within_two_days(served):
     shifted = decisions.set_column(place, "raw_score", pc.add(decisions["raw_score"], pa.array(moved)))
     monitored = monitor(replace(observed, decisions=shifted), served.watched, MonitorSettings())
     assert found(monitored) == {("drift", "score")}
+    assert sum(monitored.scores.before) == pytest.approx(1)
+    assert sum(monitored.scores.late) == pytest.approx(1)
+    assert monitored.scores.late[-1] > 1.5 * monitored.scores.before[-1]
 
 
 def test_labels_that_take_twice_as_long_are_found_within_four_weeks(served):
@@ -112,6 +121,9 @@ def test_labels_that_take_twice_as_long_are_found_within_four_weeks(served):
     monitored = look(served, CHANGE + 28, labels=labels.set_column(place, "received_at", pa.array(slower)))
     assert ("label delay", "labels") in found(monitored)
     assert monitored.shift.median_days > 1.5 * monitored.shift.median_days_before
+    half = len(monitored.delays.days) // 2
+    assert monitored.delays.days[half] == DELAY / DAY_MS / 2
+    assert monitored.delays.late[half] < monitored.delays.before[half] - 0.1
 
 
 def test_labels_that_stop_are_found_within_four_days(served):
@@ -183,3 +195,21 @@ def test_served_vectors_that_differ_from_a_replay_are_an_alarm(served):
 def test_a_reference_reads_back_as_it_was_written(served):
     reference = served.watched.reference
     assert Reference.from_dict(reference.to_dict()).to_dict() == reference.to_dict()
+
+
+def test_what_the_consoles_tests_show_is_made_as_a_report_is(served):
+    """Its page is tested on a kept report, which has to have the parts of a new one."""
+    kept = json.loads((Path(__file__).parents[2] / "browser" / "monitor_report.json").read_text())
+    made = json.loads(json.dumps(look(served, CHANGE).to_dict()))
+    assert parts(kept) == parts(made)
+
+
+def parts(document):
+    """The names in a document, those of the first item for a list."""
+    if isinstance(document, list):
+        return parts(document[0]) if document else None
+    if not isinstance(document, dict):
+        return None
+    return {
+        name: parts(value) if name not in ("drift", "findings", "parity") else None for name, value in document.items()
+    }

@@ -8,7 +8,7 @@ const numbers = (u, values) => values.map((v) => (v === null ? "" : compact.form
 
 function axis(label, values, size = 56) {
   return {
-    label, labelSize: 18, labelFont: "12px system-ui", font: "11px system-ui", size, stroke: colour("soft"),
+    ...(label ? { label, labelSize: 18, labelFont: "12px system-ui" } : {}), font: "11px system-ui", size, stroke: colour("soft"),
     grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1, size: 4 },
     ...(values ? { values } : {}),
   };
@@ -22,6 +22,10 @@ const dots = (label, stroke, size, fill) => ({
   points: { show: true, size, stroke: colour(stroke), fill: fill ? colour(fill) : "transparent", width: fill ? 0 : 2 },
 });
 
+const bars = (label, fill, side) => ({
+  label, stroke: fill, fill, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.36], align: side }),
+});
+
 const plain = { legend: { show: false }, cursor: { show: false } };
 const sorted = (columns, by) => {
   const order = columns[by].map((_, i) => i).filter((i) => columns[by][i] !== null).sort((a, b) => columns[by][a] - columns[by][b]);
@@ -30,24 +34,24 @@ const sorted = (columns, by) => {
 
 const CHARTS = {
   timeline: (d) => [
-    { ...plain, scales: { x: { time: true } }, tzDate: utc, axes: [axis("", moments, 40), axis("Amount", numbers)],
+    { ...plain, scales: { x: { time: true } }, tzDate: utc, axes: [axis("", moments, 30), axis("Amount", numbers)],
       series: [{}, dots("Payment", "point", 6, "point"), dots("Alert of this case", "fraud", 13)] },
     [d.at, d.other, d.here],
   ],
   whatif: (d) => { const s = sorted(d, "alerts_per_day"); return [
     { ...plain, scales: { x: { time: false, distr: 3 }, y: { range: [0, 1] } },
-      axes: [axis("Alerts a day (logarithmic)", numbers, 46), axis("Frauds caught", shares)],
+      axes: [axis("Alerts a day (logarithmic)", numbers, 30), axis("Frauds caught", shares)],
       series: [{}, line("Frauds caught", "accent"), dots("Here", "fraud", 12, "fraud"), dots("Served", "good", 12)] },
     [s.alerts_per_day, s.recall, s.recall.map(() => null), s.recall.map(() => null)],
   ]; },
   pr: (d) => { const s = sorted(d, "recall"); return [
     { ...plain, scales: { x: { time: false, range: [0, 1] }, y: { range: [0, 1.02] } },
-      axes: [axis("Recall", shares, 46), axis("Precision", shares)], series: [{}, line("Precision", "accent")] },
+      axes: [axis("Recall", shares, 30), axis("Precision", shares)], series: [{}, line("Precision", "accent")] },
     [s.recall, s.precision],
   ]; },
   cost: (d) => { const s = sorted(d, "alerts_per_day"); return [
     { ...plain, scales: { x: { time: false, distr: 3 } },
-      axes: [axis("Alerts a day (logarithmic)", numbers, 46), axis("Saved", numbers)],
+      axes: [axis("Alerts a day (logarithmic)", numbers, 30), axis("Saved", numbers)],
       series: [{}, line("Money saved", "good")] },
     [s.alerts_per_day, s.money_saved.map((v) => v / 100)],
   ]; },
@@ -56,29 +60,48 @@ const CHARTS = {
     const x = kept.map((i) => d.predicted[i]);
     return [
       { ...plain, scales: { x: { time: false, distr: 3 }, y: { distr: 3 } },
-        axes: [axis("Announced", percents, 46), axis("Observed", percents)],
+        axes: [axis("Announced", percents, 30), axis("Observed", percents)],
         series: [{}, line("Honest", "soft", { width: 1, dash: [4, 4] }), dots("Observed", "accent", 8, "accent")] },
       [x, x, kept.map((i) => (d.observed[i] > 0 ? d.observed[i] : null))],
     ];
   },
   weeks: (d) => [
-    { ...plain, legend: { show: true, live: false }, scales: { x: { time: true }, y: { range: [0, 1] } }, tzDate: utc,
-      axes: [axis("", moments, 40), axis("", shares)],
-      series: [{}, line("Average precision", "accent", { points: { show: true } }), line("Recall", "good", { points: { show: true } })] },
-    [d.map((w) => w.start / 1000), d.map((w) => w.average_precision[0]), d.map((w) => w.recall[0])],
+    { ...plain, scales: { x: { time: true }, y: { range: [0, 1] } }, tzDate: utc,
+      axes: [{ ...axis("", moments, 30), splits: () => some(d.at, 6) }, axis("", shares, 48)], bands: [{ series: [2, 1], fill: colour("accent-wash") }],
+      series: [{}, line("From", "accent-wash", { width: 0 }), line("To", "accent-wash", { width: 0 }),
+        line("Promised", "good", { width: 1.5, dash: [6, 4] }), line("Week", "accent", { points: { show: true, size: 6 } })] },
+    [d.at, d.low, d.high, d.at.map(() => d.promised), d.value],
+  ],
+  tenths: (d) => { const place = d.late.map((_, i) => i + 1); return [
+    { ...plain, legend: { show: true, live: false },
+      scales: { x: { time: false, range: [0.4, place.length + 0.6] }, y: { range: (u, low, high) => [0, high * 1.1] } },
+      axes: [{ ...axis("Tenth of the scores when tested, the most suspicious right", null, 30), splits: () => place, grid: { show: false } }, axis("", shares, 48)],
+      series: [{}, bars("When the model was tested", `${colour("soft")}80`, -1), bars("Last week", colour("accent"), 1)] },
+    [place, d.before, d.late],
+  ]; },
+  delays: (d) => [
+    { ...plain, legend: { show: true, live: false }, scales: { x: { time: false }, y: { range: [0, 1] } },
+      axes: [axis("Days after the payment", numbers, 30), axis("", shares, 48)],
+      series: [{}, line("Before", "soft", { dash: [6, 4] }), line("Of late", "accent")] },
+    [d.days, d.before, d.late],
   ],
   pace: (d) => [
     { ...plain, scales: { x: { time: true }, y: { range: (u, low, high) => [0, (high || 1) * 1.1] } }, tzDate: utc,
-      axes: [axis("", moments, 40), axis("", numbers)], series: [{}, line("Decisions a second", "accent", { fill: colour("accent-wash") })] },
+      axes: [axis("", moments, 30), axis("", numbers)], series: [{}, line("Decisions a second", "accent", { fill: colour("accent-wash") })] },
     [d.at, d.pace],
   ],
   latency: (d) => [
     { ...plain, legend: { show: true, live: false }, tzDate: utc, scales: { x: { time: true }, y: { range: (u, low, high) => [0, (high || 1) * 1.1] } },
-      axes: [axis("", moments, 40), axis("ms", numbers)], series: [{}, line("Half below", "accent"), line("99 % below", "warn")] },
+      axes: [axis("", moments, 30), axis("ms", numbers)], series: [{}, line("Half below", "accent"), line("99 % below", "warn")] },
     [d.at, d.p50, d.p99],
   ],
 };
 
+// So many of the values that their labels do not touch, the last among them.
+function some(values, most) {
+  const step = Math.ceil(values.length / most);
+  return values.filter((_, i) => (values.length - 1 - i) % step === 0);
+}
 function utc(seconds) { return uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"); }
 // Within two days the time of day is what tells payments apart, beyond them the day does. Each is said once: at the full
 // minute, or at midnight.
