@@ -20,45 +20,14 @@ from paywarden.evaluation.labels import verdicts_at
 from paywarden.features.aggregations.aggregation import Source
 from paywarden.features.events import Verdict, source_of_transactions
 from paywarden.features.replay import replay
+from paywarden.jobs.backtest_outcome import Outcome, changes_between, outcome_of
+from paywarden.jobs.backtest_rules import RuleOutcome, rule_outcomes
 from paywarden.jobs.topics import KAFKA_COLUMNS
 from paywarden.jobs.training_data import History, Replayer
 from paywarden.scoring.bundle import ModelBundle
-from paywarden.scoring.policy import APPROVE, DECISIONS, DECLINE, REVIEW
 from paywarden.scoring.rules.rule_book import RuleBook
-from paywarden.scoring.rules.ruling import Ruling, fields_of, rule
+from paywarden.scoring.rules.ruling import fields_of, rule
 from paywarden.scoring.scorer import Scorer
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a policy comes to. Amounts are minor units of the base currency.
-
-    ``alerts`` are reviews and declines; ``frauds_caught``, ``fraud_amount_caught`` those among them; a false positive
-    is an alert on a payment that no label calls fraud. ``money_saved`` is by the cost matrix, against approving all.
-    """
-
-    alerts: int
-    reviews: int
-    declines: int
-    frauds_caught: int
-    fraud_amount_caught: int
-    false_positives: int
-    declined_genuine: int
-    money_saved: float
-
-
-@dataclass(frozen=True)
-class RuleOutcome:
-    """What one list or rule came to: payments on which it fired, frauds among them, and decisions that it decided.
-
-    ``decided`` counts the payments on which it stood first among what fired; a shadow one decides none.
-    """
-
-    shadow: bool
-    fired: int
-    frauds: int
-    fraud_amount: int
-    decided: int
 
 
 @dataclass(frozen=True)
@@ -132,9 +101,12 @@ def backtest(
         fraud_amount=int(amount[fraud].sum()),
         changed=int((before != after).sum()),
         digests={name: book.policy_digest(bundle.policy.digest) for name, book in books.items()},
-        outcomes={name: _outcome(ruling.decision, fraud, amount, costs) for name, ruling in rulings.items()},
-        rules={name: _of_rules(books[name], ruling, fraud, amount) for name, ruling in rulings.items()},
-        changes=_changes(before, after),
+        outcomes={name: outcome_of(ruling.decision, fraud, amount, costs) for name, ruling in rulings.items()},
+        rules={
+            name: rule_outcomes(books[name], ruling, scores.decision, fraud, amount, costs)
+            for name, ruling in rulings.items()
+        },
+        changes=changes_between(before, after),
     )
 
 
@@ -155,48 +127,3 @@ def _payments(
     if not len(rows):
         raise DataError("the lake holds no payment since then; choose an earlier --since")
     return history.transactions.take(pa.array(rows)), replayed.features[rows]
-
-
-def _outcome(
-    decision: NDArray[np.int8], fraud: NDArray[np.bool_], amount: NDArray[np.int64], costs: CostMatrix
-) -> Outcome:
-    alert, declined = decision != APPROVE, decision == DECLINE
-    gain = np.where(decision == REVIEW, costs.review_gain(fraud, amount), 0.0)
-    gain = np.where(declined, costs.decline_gain(fraud, amount), gain)
-    return Outcome(
-        alerts=int(alert.sum()),
-        reviews=int((decision == REVIEW).sum()),
-        declines=int(declined.sum()),
-        frauds_caught=int((alert & fraud).sum()),
-        fraud_amount_caught=int(amount[alert & fraud].sum()),
-        false_positives=int((alert & ~fraud).sum()),
-        declined_genuine=int((declined & ~fraud).sum()),
-        money_saved=float(gain.sum()),
-    )
-
-
-def _of_rules(
-    book: RuleBook, ruling: Ruling, fraud: NDArray[np.bool_], amount: NDArray[np.int64]
-) -> dict[str, RuleOutcome]:
-    found = {}
-    for item in book.items:
-        named = ruling.shadow if item.shadow else ruling.fired
-        fired = np.array([item.name in names for names in named], dtype=np.bool_)
-        found[item.name] = RuleOutcome(
-            shadow=item.shadow,
-            fired=int(fired.sum()),
-            frauds=int((fired & fraud).sum()),
-            fraud_amount=int(amount[fired & fraud].sum()),
-            decided=sum(names[:1] == [item.name] for names in ruling.fired),
-        )
-    return found
-
-
-def _changes(before: NDArray[np.int8], after: NDArray[np.int8]) -> dict[str, int]:
-    """How many decisions went from which to which."""
-    return {
-        f"{DECISIONS[a]} to {DECISIONS[b]}": int(((before == a) & (after == b)).sum())
-        for a in range(3)
-        for b in range(3)
-        if a != b and ((before == a) & (after == b)).any()
-    }

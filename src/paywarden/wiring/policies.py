@@ -20,9 +20,11 @@ def backtest_policy(
         FORMER: read_rule_book(settings.policy.file) if settings.policy.file else RuleBook(),
         NEW: read_rule_book(policy),
     }
-    bundle = wiring.registry(settings).get(model)
+    models = wiring.registry(settings)
+    version = models.find(model).version  # an alias may point elsewhere when the report is read
+    bundle = models.get(version)
     say("reading the lake")
     history = wiring.training_history(settings)
     say(f"replaying {history.transactions.num_rows:,} transactions")
     with wiring.replayer(settings, say) as replayer:
-        return backtest(history, model, bundle, books, wiring.cost_matrix(settings), since, replayer=replayer)
+        return backtest(history, str(version), bundle, books, wiring.cost_matrix(settings), since, replayer=replayer)

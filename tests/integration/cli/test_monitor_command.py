@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
@@ -161,3 +162,14 @@ def test_without_a_champion_the_command_to_run_is_named(run, tmp_path, monkeypat
     status, said, errors = run("monitor", "--json", "--out", str(tmp_path))
     assert (status, said) == (1, "")
     assert "paywarden train" in errors
+
+
+def test_a_backtest_names_the_version_that_the_alias_stands_for(run, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: [{name: large, when: transaction.amount > 20000, then: review}]")
+    since = datetime.fromtimestamp(NOW / 1000 - 4 * 86_400, UTC).isoformat()
+    status, said, _ = run("backtest", "--policy", str(policy), "--since", since, "--out", str(tmp_path / "out"))
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (status, found["model_version"]) == (0, "1")
+    assert found["rules"]["new"]["large"]["fired"] > 0
+    assert "by model version 1." in said

@@ -1,6 +1,7 @@
 """Back-tests on a small world: figures counted here again, by hand."""
 
 import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
@@ -57,8 +58,11 @@ def test_a_rule_declines_what_it_names(found, payments):
     table, fraud = payments
     large = table["amount_base"].to_numpy() > 20_000
     rule = found.rules[NEW]["large"]
+    amount = table["amount_base"].to_numpy()
     assert (rule.fired, rule.frauds, rule.decided) == (large.sum(), (large & fraud).sum(), large.sum())
-    assert rule.fired > 0
+    assert rule.fraud_amount == amount[large & fraud].sum()
+    assert (rule.genuine, rule.genuine_amount) == ((large & ~fraud).sum(), amount[large & ~fraud].sum())
+    assert rule.genuine > 0
     before, after = found.outcomes[FORMER], found.outcomes[NEW]
     assert after.declines >= large.sum() > before.declines
     assert after.alerts - before.alerts == found.changes.get("approve to decline", 0)
@@ -71,9 +75,34 @@ def test_a_shadow_rule_is_counted_and_changes_nothing(history, bundle, since, fo
     alone = backtest(history, "1", bundle, {FORMER: RuleBook(), NEW: rule_book({"rules": [WATCHED]})}, COSTS, since)
     assert alone.changed == 0
     assert alone.outcomes[NEW] == alone.outcomes[FORMER]
-    assert alone.rules[NEW]["watched"] == found.rules[NEW]["watched"]
+    beside, by_itself = found.rules[NEW]["watched"], alone.rules[NEW]["watched"]
+    assert replace(by_itself, effect=beside.effect, changes=beside.changes) == beside
     assert alone.rules[NEW]["watched"].fired > 0
     assert alone.digests[NEW] != alone.digests[FORMER] == bundle.policy.digest
+
+
+@pytest.mark.parametrize("name", ["large", "watched"])
+def test_a_rules_effect_is_the_policy_with_it_minus_the_policy_without_it(history, bundle, since, found, name):
+    """By a whole back-test more; the one in shadow is put in force for it."""
+    rules = [{**each, "shadow": False} for each in (LARGE, WATCHED) if each["name"] in (name, "large")]
+    rest = [each for each in rules if each["name"] != name]
+    books = {FORMER: rule_book({"rules": rest}), NEW: rule_book({"rules": rules})}
+    whole = backtest(history, "1", bundle, books, COSTS, since)
+    rule = found.rules[NEW][name]
+    assert rule.effect == whole.outcomes[NEW] - whole.outcomes[FORMER]
+    assert rule.changes == whole.changes
+    assert rule.effect.genuine_amount_hindered > 0
+    assert sum(rule.changes.values()) > 0
+
+
+def test_a_rule_that_another_one_covers_changes_nothing(history, bundle, since):
+    twice = rule_book({"rules": [LARGE, {**LARGE, "name": "again"}]})
+    found = backtest(history, "1", bundle, {FORMER: RuleBook(), NEW: twice}, COSTS, since).rules[NEW]
+    assert found["large"].fired == found["again"].fired > 0
+    assert (found["large"].decided, found["again"].decided) == (found["large"].fired, 0)
+    for rule in found.values():
+        assert rule.changes == {}
+        assert set(asdict(rule.effect).values()) == {0}
 
 
 def test_an_entity_may_be_called_as_a_column_of_kafkas_is(history, bundle, since):
@@ -110,7 +139,9 @@ def test_the_report_says_it_in_words_and_numbers(found, tmp_path):
     assert json.loads(paths[0].read_text()) == found.to_dict()
     text = words_of(found)
     assert f"| large | {found.rules[NEW]['large'].fired:,} |" in text
-    assert "watched (shadow)" in text
+    watched = found.rules[NEW]["watched"]
+    assert f"| watched (shadow) | {watched.effect.alerts:,} | {watched.effect.frauds_caught:,} |" in text
+    assert f"| approve to decline: {watched.changes['approve to decline']:,} |" in text
 
 
 def test_what_cannot_be_tested_is_told(history, bundle):

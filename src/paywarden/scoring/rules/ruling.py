@@ -81,7 +81,7 @@ def rule(
         holding = [r for r in asked if r.when.holds(values)]
         if not on and not holding:
             continue
-        final[row], fired[row] = _settle(
+        final[row], fired[row] = settle(
             int(decision[row]), [x for x in on if not x.shadow], [r for r in holding if not r.shadow]
         )
         shadow[row] = [*(x.name for x in on if x.shadow), *(r.name for r in holding if r.shadow)]
@@ -108,8 +108,12 @@ def _needs_model(rule: Rule) -> bool:
     return any(read == "score" or read.startswith("features.") for read in rule.when.reads)
 
 
-def _settle(model: int, on: Sequence[NamedList], rules: Sequence[Rule]) -> tuple[int, list[str]]:
-    """The decision, and the names of what fired: the one that decided first, or in the file's order."""
+def settle(model: int, on: Sequence[NamedList], rules: Sequence[Rule]) -> tuple[int, list[str]]:
+    """The decision on one payment, given the model's (a code), the lists that it is on and the rules that hold of it.
+
+    Beside it the names of what fired: the one that decided first, or in the file's order. Whether one is in shadow is
+    not looked at.
+    """
     items: list[NamedList | Rule] = [*on, *rules]
     names = [item.name for item in items]
 
