@@ -68,7 +68,7 @@ def bag(airflow_python, airflow_environment, tmp_path_factory):
 
 @pytest.fixture
 def run_dag(airflow_python, airflow_environment, tmp_path):
-    """Runs a DAG: the states and results of its tasks, the commands called, and the log."""
+    """Runs a DAG: states and results of its tasks, runs that DAGs have triggered, commands called, and the log."""
 
     def run_dag(dag_id, conf=None, answers=None, **environment):
         result, log = tmp_path / "result.json", tmp_path / "commands"

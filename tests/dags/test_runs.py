@@ -107,6 +107,17 @@ def test_a_model_that_is_well_is_left_alone(run_dag):
     assert states(run) == {"monitor": "success", "has_decayed": "success", "retrain": "skipped"}
 
 
+def test_a_model_that_has_decayed_is_trained_anew(run_dag, webhook):
+    url, posted = webhook
+    decayed = {"monitor": [3, {"verdict": "retrain", "reasons": ["Half of the frauds are missed."]}]}
+    run = run_dag("monitor", None, decayed, PAYWARDEN_ALERT_WEBHOOK=url)
+    assert states(run) == {"monitor": "success", "has_decayed": "success", "retrain": "success"}
+    ((dag_id, run_id),) = run["triggered"]
+    assert dag_id == "train_challenger"
+    assert re.fullmatch(r"decayed~\d{4}-\d\d-\d\d", run_id)
+    assert posted == []  # it is no failure, and nobody is woken
+
+
 def test_an_alarm_fails_and_is_told(run_dag, webhook):
     url, posted = webhook
     alarm = {"verdict": "alarm", "reasons": ["Half of the amounts are absent."]}
