@@ -77,6 +77,7 @@ soak: setup jars ## Producer, stream and archive for MINUTES (30): memory must s
 	$(RUN) python -m benchmarks.soak $(or $(MINUTES),30)
 
 bench-api: setup jars ## Measure the scoring API: times, saturation, workers (ARGS="--seconds 3" for less)
+	@$(UV) sync --frozen --inexact --group bench --quiet
 	@$(RUN) python -m benchmarks.api.bench $(ARGS)
 
 clean: ## Remove what tools leave behind; keeps .venv, downloads and data

@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.api import single_row
 from benchmarks.api.load import Told, asked, at_rate, saturate
 from benchmarks.api.server import work
 from benchmarks.histories import simulated
@@ -37,6 +39,7 @@ from paywarden.features.templates import full_catalogue
 from paywarden.jobs.state_fold import fold_into
 from paywarden.jobs.train import split_of
 from paywarden.jobs.training_data import History, replayed_dataset
+from paywarden.scoring.bundle import ModelBundle
 from paywarden.settings import Settings, load_settings
 from paywarden.training.trainer import train
 from paywarden.wiring import scoring_api
@@ -60,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
         jars = ivy.ensure_jars(ivy.BROKER, load_settings().cache_dir)
         with LocalBroker(directory / "kafka", jars) as broker:
             settings, messages = _deployment(directory, broker.bootstrap_servers)
+            alone = single_row.measured(ModelBundle.load(directory / "bundle"), asked_for.rounds)
+            _say(alone)
             by_workers = {
                 str(n): _measured(settings, messages, directory, n, asked_for.seconds, asked_for.rounds)
                 for n in asked_for.workers
@@ -69,6 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
         "machine": machine,
         "load_before": round(os.getloadavg()[0], 1),
         "target_ratio": TARGET,
+        "single_row": alone,
         "workers": by_workers,
     }
     REPORT.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +162,11 @@ def _measured(
         "half_load": {name: [told.figures() for told in tolds] for name, tolds in found.items()},
         "p99_ratio": {"median": statistics.median(ratios), "rounds": ratios},
     }
+
+
+def _say(alone: dict[str, dict[str, Any]]) -> None:
+    for name, found in alone.items():
+        print(f"one vector: {name} {found['us_a_call']:.1f} µs, {found['ratio']:.2f} × the compiled trees")
 
 
 def _median(tolds: list[Told], name: str) -> float:
