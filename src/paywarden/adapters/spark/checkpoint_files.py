@@ -18,7 +18,9 @@ from paywarden.adapters.spark.checkpoint import last_batch, last_commit, logged
 from paywarden.errors import EnvironmentNotReady, StreamError
 from paywarden.features.manifest import OffsetRange
 
-_METADATA = '{"batchWatermarkMs":0,"batchTimestampMs":0,"conf":{}}'
+_METADATA = '{"batchWatermarkMs":0,"batchTimestampMs":0,"conf":{"spark.sql.shuffle.partitions":"200"}}'
+"""Of a batch without any before it, with Spark's own default. Spark 4.2 compares the number with that of the batch
+before, and ends where a batch that is not committed has none."""
 _COMMITTED = '{"nextBatchWatermarkMs":0}'
 
 
@@ -68,7 +70,16 @@ class CheckpointFiles:
         if batch_id > 0 and self.last_planned() is None:
             self._write("offsets", batch_id - 1, _METADATA, _offsets(ranges, "start"))
             self._write("commits", batch_id - 1, _COMMITTED)
-        self._write("offsets", batch_id, _METADATA, _offsets(ranges, "end"))
+        self._write("offsets", batch_id, self._metadata(batch_id - 1), _offsets(ranges, "end"))
+
+    def _metadata(self, batch_id: int) -> str:
+        """What Spark noted of a batch beside its offsets; what it would, where that cannot be read."""
+        try:
+            noted = (self.root / "offsets" / str(batch_id)).read_text().splitlines()[1]
+            json.loads(noted)["conf"]["spark.sql.shuffle.partitions"]
+        except (OSError, IndexError, ValueError, KeyError, TypeError):
+            return _METADATA
+        return noted
 
     def _name(self) -> None:
         """Write the query's id where it is lost: Spark refuses logs without one. The same place, the same id."""

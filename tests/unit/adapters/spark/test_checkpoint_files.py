@@ -41,6 +41,19 @@ def test_torn_offsets_are_found_and_written_anew(files, left):
     assert [path.name for path in (files.root / "commits").glob("*")] == ["2"]
 
 
+def test_a_plan_has_the_number_of_partitions_that_spark_compares_with_the_batch_before(files):
+    def noted(batch_id):
+        return json.loads((files.root / "offsets" / str(batch_id)).read_text().splitlines()[1])["conf"]
+
+    files.plan(3, RANGES)
+    assert noted(3) == noted(2) == {"spark.sql.shuffle.partitions": "200"}
+    other = '{"batchWatermarkMs":0,"batchTimestampMs":7,"conf":{"spark.sql.shuffle.partitions":"48"}}'
+    (files.root / "offsets" / "4").write_text(f"v1\n{other}\n{{}}")
+    (files.root / "offsets" / "5").write_text("")  # torn
+    files.plan(5, RANGES)
+    assert noted(5) == {"spark.sql.shuffle.partitions": "48"}
+
+
 def test_a_plan_can_be_forgotten(files):
     files.plan(3, RANGES)
     files.forget_plan(3)
