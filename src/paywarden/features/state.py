@@ -75,6 +75,9 @@ class StateStore(Protocol):
     def release(self, lease: Lease) -> None:
         """Give the lease back; a superseded lease is left alone."""
 
+    def require_lease(self, lease: Lease) -> None:
+        """Raise :class:`Fenced` unless the lease holds the store now, also in a store that has lost everything."""
+
     def current(self) -> BatchTag | None:
         """The batch begun last, or None in a store that has none."""
 

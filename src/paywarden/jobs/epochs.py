@@ -89,10 +89,8 @@ class OpenState:
         return current.stream_epoch if current else 0
 
     def require_lease(self) -> None:
-        """Raise Fenced where another stream has taken the state over."""
-        current = self.store.current()
-        if current:
-            self.store.begin_batch(self.lease, current)
+        """Raise Fenced where another stream has taken the state over, or where the store has lost it."""
+        self.store.require_lease(self.lease)
 
     def close(self) -> None:
         """Give the lease back, if it is still the newest, and close the store."""

@@ -51,6 +51,8 @@ def test_a_superseded_release_changes_nothing(store):
 
 def test_a_store_that_lost_what_was_written_says_so_to_its_writer(store):
     """A Redis that was restarted without its data under a running stream: its fence begins anew."""
+    with pytest.raises(Fenced, match=r"at fence 0, the lease of 'stream' at 7: it has lost.*paywarden state rebuild"):
+        store.require_lease(Lease("stream", 7))
     store.acquire("another start", "layout")
     with pytest.raises(Fenced, match=r"at fence 1, the lease of 'stream' at 7: it has lost.*paywarden state rebuild"):
         store.begin_batch(Lease("stream", 7), BatchTag(1, 8))
@@ -77,6 +79,8 @@ def test_a_superseded_lease_writes_nothing(store, how):
             store.delete_where(lease, "card", shard, WORDS, lambda states: np.ones(len(states), bool))
     with pytest.raises(Fenced):
         store.begin_batch(lease, BatchTag(1, 2))
+    with pytest.raises(Fenced):
+        store.require_lease(lease)
     with pytest.raises(Fenced):
         store.clear(lease)
     assert newest(store) == [1, 0, 0]

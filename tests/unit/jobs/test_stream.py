@@ -227,6 +227,14 @@ class TestBatch:
         with pytest.raises(BundleError):
             stream.run(0, lambda *_: pytest.fail("it ran"))
 
+    def test_a_stream_whose_state_is_empty_and_not_its_own_plans_nothing(self, stream, manifests, epochs, engine):
+        """As one does whose Redis came back without its data: a plan would say that the state begins there."""
+        OpenState.take(epochs, engine.digest, "another", takeover=True)
+        assert stream.state.store.current() is None
+        with pytest.raises(Fenced):
+            stream.run(0)
+        assert manifests.read(BatchTag(1, 1)) is None
+
     def test_a_superseded_stream_does_not_run(self, stream, epochs, engine):
         OpenState.take(epochs, engine.digest, "another", takeover=True)
         with pytest.raises(Fenced):

@@ -77,6 +77,10 @@ class LmdbStateStore:
             for shard in range(self._shards):
                 self._shard(shard, write=True).learn(lease.fence, held=False)
 
+    def require_lease(self, lease: Lease) -> None:
+        """Raise :class:`Fenced` unless the lease holds the store now; see :meth:`StateStore.require_lease`."""
+        self._meta().check_lease(lease)
+
     def current(self) -> BatchTag | None:
         """The batch begun last, or None in a store that has none."""
         return self._meta().control().begun

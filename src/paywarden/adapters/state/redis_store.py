@@ -80,6 +80,10 @@ class RedisStateStore:
         for part in (self._meta, *self._parts):
             part.release(lease)
 
+    def require_lease(self, lease: Lease) -> None:
+        """Raise :class:`Fenced` unless the lease holds the store now; see :meth:`StateStore.require_lease`."""
+        self._meta.control().check_lease(lease, self._meta.place)
+
     def current(self) -> BatchTag | None:
         """The batch begun last, or None in a store that has none."""
         return self._meta.control().begun
@@ -141,7 +145,7 @@ class RedisStateStore:
         ``current()`` stays, since a tag names one batch for ever: begin a later batch before writing again.
         """
         self._check_writable()
-        self._meta.control().check_lease(lease, self._meta.place)
+        self.require_lease(lease)
         for shard in self._parts:
             shard.clear(lease)
         # Last, so that a clearing that died half way lets no other layout in beside old records.
