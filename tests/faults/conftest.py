@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,39 @@ def stream(request, new_stream):
     if request.param == "redis":
         return new_stream(backend="redis", redis_url=request.getfixturevalue("redis_url"))
     return new_stream()
+
+
+class SmallDisk:
+    """A file system of a few bytes, in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir()
+
+    def mount(self, size: str) -> None:
+        """Have it, empty and of this size, such as `4m`; the test is skipped where that is not allowed."""
+        done = self._mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs")
+        if done.returncode:
+            pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+
+    def resize(self, size: str) -> None:
+        """Make it larger; what is on it stays."""
+        assert self._mount("-o", f"remount,size={size}").returncode == 0
+
+    def unmount(self) -> None:
+        """It is gone, if it was there, whoever still uses it."""
+        subprocess.run(["umount", "--lazy", self.path], capture_output=True, check=False)
+
+    def _mount(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["mount", *arguments, self.path], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk to be mounted, and filled."""
+    disk = SmallDisk(tmp_path / "small")
+    yield disk
+    disk.unmount()
 
 
 @pytest.fixture
