@@ -30,7 +30,7 @@ def main(report: Path = REPORT, document: Path = DOCUMENT) -> None:
     draw_rows(ratios, document.with_name("benchmarks-stream.svg"))
 
 
-_PARTS = ("side_by_side", "latency", "cards", "touched", "restart")
+_PARTS = ("side_by_side", "latency", "cards", "touched", "tls", "scale_out", "restart")
 
 
 def _where(report: Figures) -> str:
