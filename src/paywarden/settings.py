@@ -474,7 +474,8 @@ class ConsoleSettings(_Section):
     https_only: bool = Field(default=False, description="behind a proxy with TLS: cookies are sent through it alone")
     session_hours: float = Field(default=10.0, gt=0, description="after so long one logs in again")
     monitor_report: LocalPath = Field(
-        default=Path("build/monitor/report.json"), description="what `paywarden monitor` wrote last"
+        default=Path("build/monitor/report.json"),
+        description="what the page Monitoring shows; `paywarden monitor` writes beside it unless told otherwise",
     )
 
 

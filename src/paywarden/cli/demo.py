@@ -16,6 +16,7 @@ from paywarden import wiring
 from paywarden.cli.console import err, out
 from paywarden.cli.demo_view import DemoView, scorecard_table
 from paywarden.cli.local_platform import LocalPlatform
+from paywarden.errors import PaywardenError
 from paywarden.events.mapped_data import MappedData
 from paywarden.events.schema import EventSchema
 from paywarden.jobs.demo import DemoSettings, DemoSource, run_demo
@@ -136,11 +137,27 @@ def _show_cases(platform: LocalPlatform, *, keep: bool) -> None:
     database = platform.settings.cases.database.get_secret_value()
     password = make_demo_login(platform.settings)
     if keep:
+        err.print("watching the champion, for the console's page Monitoring", highlight=False)
+        out.print(f"monitoring: {_watched(platform)}", highlight=False, markup=False)
         with demo_console(platform.settings, platform.directory, platform.environment()) as url:
             _wait(platform, f"console: {url}   log in as {USER} with {password}")
         return
-    out.print(f"the cases: `paywarden console --database {database}`", highlight=False, soft_wrap=True)
-    out.print(f"log in as {USER} with {password}   (it is shown only now)", highlight=False, markup=False)
+    console = platform.settings.console
+    out.print(f"to see the cases: `paywarden console --database {database}`", highlight=False, soft_wrap=True)
+    out.print(
+        f"console: http://{console.host}:{console.port}/   log in as {USER} with {password}   (shown only now)",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _watched(platform: LocalPlatform) -> str:
+    """The monitor's verdict; why there is none, where a short or odd file gives nothing to watch."""
+    try:
+        return platform.monitor()
+    except PaywardenError as error:
+        return f"no report: {error}"
 
 
 def _wait(platform: LocalPlatform, console: str) -> None:

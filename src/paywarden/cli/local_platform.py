@@ -23,6 +23,7 @@ from paywarden.features.catalogue import Catalogue
 from paywarden.jobs import archive as archive_job
 from paywarden.jobs import produce as produce_job
 from paywarden.jobs.demo import Served
+from paywarden.jobs.monitor_report import write_reports
 from paywarden.jobs.produce import Arrivals, Produced
 from paywarden.jobs.train import Trained, train_and_register
 from paywarden.jobs.training_data import History
@@ -150,6 +151,12 @@ class LocalPlatform:
     def take_alerts(self) -> dict[str, int]:
         """Alerts are cases in the demo's own database."""
         return take_demo_alerts(self.settings)
+
+    def monitor(self) -> str:
+        """The verdict on the champion; the report is where the console looks for it. Parity is left to the demo."""
+        found = wiring.monitor(self.settings, parity=False, say=self._say)
+        write_reports(found, self.settings.console.monitor_report.parent)
+        return found.verdict
 
     def served(self) -> Served:
         """Everything the stream sent, and its manifests."""

@@ -17,8 +17,12 @@ _ALARMING = ("alarm", "retrain")
 
 def monitor(
     directory: Annotated[
-        Path, typer.Option("--out", help="Where report.html, report.json and metrics.prom go.")
-    ] = Path("build/monitor"),
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Where report.html, report.json and metrics.prom go [default: where console.monitor_report is].",
+        ),
+    ] = None,
     as_of: Annotated[
         str | None, typer.Option(help="What may be known, as an ISO time in UTC [default: the newest arrival].")
     ] = None,
@@ -35,10 +39,11 @@ def monitor(
     The verdict is quiet, watch, alarm (something is wrong with the data or the service) or retrain (the model has
     decayed); exit status 0 for the first two, 3 for the others. Everything is read from the lake.
 
-    Example: [bold]paywarden monitor --out build/monitor[/]
+    Example: [bold]paywarden monitor --as-of 2027-01-31[/]
     """
-    found = wiring.monitor(settings_of(), as_of=epoch_ms(as_of), parity=parity, say=_say)
-    paths = write_reports(found, directory)
+    settings = settings_of()
+    found = wiring.monitor(settings, as_of=epoch_ms(as_of), parity=parity, say=_say)
+    paths = write_reports(found, directory or settings.console.monitor_report.parent)
     if json:
         said = found.to_dict()
         kept = {name: said[name] for name in ("verdict", "reasons", "version", "as_of", "counts", "alerts", "notes")}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from tests.integration.alerts.decisions import message
 
 from paywarden import wiring
+from paywarden.cli.demo import _show_cases
 from paywarden.settings import Settings
 from paywarden.wiring.demo_console import USER, demo_console, make_demo_login, take_demo_alerts
 
@@ -47,6 +49,13 @@ def environment(settings):
         "PAYWARDEN_CASES__DATABASE": settings.cases.database.get_secret_value(),
         "PAYWARDEN_MLFLOW__TRACKING_URI": settings.mlflow.tracking_uri,
     }
+
+
+def test_the_demos_end_says_where_the_console_will_be(settings, capsys):
+    _show_cases(SimpleNamespace(settings=settings), keep=False)
+    said = capsys.readouterr().out
+    assert f"`paywarden console --database {settings.cases.database.get_secret_value()}`" in said
+    assert f"console: http://127.0.0.1:{settings.console.port}/   log in as {USER} with " in said
 
 
 def test_alerts_are_cases_and_the_console_shows_them_while_it_is_kept(settings, send, tmp_path):

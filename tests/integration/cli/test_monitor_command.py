@@ -157,6 +157,12 @@ def test_a_silent_stream_ends_with_3(run, tmp_path):
     assert any("have no decision" in reason for reason in found["reasons"])
 
 
+def test_without_being_told_where_it_writes_where_the_console_looks(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PAYWARDEN_CONSOLE__MONITOR_REPORT", str(tmp_path / "shown" / "report.json"))
+    _, said, _ = run("monitor", "--json", "--as-of", "2026-02-19T02:00")
+    assert (tmp_path / "shown" / "report.json").is_file(), said
+
+
 def test_without_a_champion_the_command_to_run_is_named(run, tmp_path, monkeypatch):
     monkeypatch.setenv("PAYWARDEN_MLFLOW__MODEL_NAME", "unknown")
     status, said, errors = run("monitor", "--json", "--out", str(tmp_path))
