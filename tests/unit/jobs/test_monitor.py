@@ -144,6 +144,20 @@ def test_a_fraud_that_the_model_does_not_know_is_found_two_weeks_after_its_label
     assert monitored.verdict == "retrain"
 
 
+def test_a_pattern_that_is_no_longer_found_is_told_three_weeks_after_its_labels(served):
+    """Cards used from far away look like genuine payments: a fifth of the frauds, too few to tell by the whole."""
+    told = served.labels.filter(pc.equal(served.labels["pattern"], "geographic_anomaly"))["transaction_id"]
+    far = pc.is_in(served.transactions["transaction_id"], value_set=told.combine_chunks()).to_numpy(
+        zero_copy_only=False
+    )
+    vectors, unknown = served.vectors.copy(), np.flatnonzero(far & late(served))
+    vectors[unknown] = vectors[np.flatnonzero(~frauds(served) & late(served))[: len(unknown)]]
+    monitored = look(served, CHANGE + 14 + 21, vectors=vectors)
+    assert ("segment", "pattern geographic_anomaly") in found(monitored, "retrain")
+    assert {kind for kind, _ in found(monitored)} == {"segment"}
+    assert monitored.verdict == "retrain"
+
+
 def test_probabilities_that_are_three_times_too_high_are_found_two_weeks_after_their_labels(served):
     monitored = look(served, CHANGE + 28, scored=lambda raw, score: (raw, np.minimum(3 * score, 1)))
     assert found(monitored) == {("calibration", "score")}
