@@ -79,6 +79,7 @@ def _alert(number: int, loss: int) -> dict[str, object]:
         "decision": "review",
         "bundle_version": "1",
         "reasons": _REASONS,
+        "headline": "38.2 times the usual amount of the card",
         "document": _DOCUMENT,
         "verdict": None,
         "verdict_at": None,

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.browser.conftest import PASSWORD, WAIT_MS
 from tests.browser.traffic import decisions
-from tests.integration.alerts.decisions import AT, message
+from tests.integration.alerts.decisions import AT, alert, message
 
 from paywarden.adapters.kafka.producer import KafkaEventProducer
 from paywarden.adapters.kafka.source import KafkaSource
@@ -85,7 +85,7 @@ def test_a_live_alert_is_judged_and_its_label_arrives(page, address, settings, k
               for n in range(1, 15)]  # fmt: skip
     reasons = [{"code": "CARD_UNUSUAL_AMOUNT", "text": "38.2 times the usual amount of the card"},
                {"code": "CARD_VELOCITY", "text": "4 payments of the card in 1h"}]  # fmt: skip
-    live = message("live1", entity_card="card0000LIVE", amount_base=9_900_000, score=0.97, reasons=reasons)
+    live = alert("live1", entity_card="card0000LIVE", amount_base=9_900_000, score=0.97, reasons=reasons)
     send(settings.kafka.topics.predictions, [*before, live])
     send(settings.kafka.topics.alerts, [live])
     row = page.locator("tr[data-case]", has_text="•••• LIVE")
@@ -98,6 +98,7 @@ def test_a_live_alert_is_judged_and_its_label_arrives(page, address, settings, k
     expect(page.get_by_role("heading", name="Card •••• LIVE")).to_be_visible()
     expect(page.locator("[data-chart=timeline] canvas")).to_be_visible()
     expect(page.get_by_text("unusual").first).to_be_visible()
+    expect(page.get_by_text("16,400,000 JPY")).to_be_visible()
     require_accessible(page)
     photograph(page, "console-case")
     page.keyboard.press("f")

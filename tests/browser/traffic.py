@@ -3,6 +3,7 @@
 import numpy as np
 from tests.integration.alerts.decisions import message
 
+from paywarden.events.alert_notes import described, noted
 from paywarden.simulation.world import World
 
 HOUR = 3_600_000
@@ -33,7 +34,7 @@ def _message(row, before, random, *, is_fraud):
     fields |= {"decided_at": row["received_at"] + latency, "raw_score": float(np.log(score / (1 - score)))}
     reasons = _reasons(row, before) if decision != "approve" else []
     value = message(row["transaction_id"], **fields, score=score, decision=decision, reasons=reasons)
-    return value, decision
+    return noted(value, described(row)), decision
 
 
 def _reasons(row, before):

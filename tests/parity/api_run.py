@@ -50,8 +50,8 @@ def model(catalogue: Catalogue, vectors: np.ndarray) -> ModelBundle:
 
 def answers(
     transactions: pa.Table, bundle: ModelBundle, book: RuleBook, schema: EventSchema, recipe: OpenStore
-) -> pa.Table:
-    """The API's decisions on transactions, as they are on the topic."""
+) -> tuple[pa.Table, list[bytes]]:
+    """The API's decisions on transactions, as they are on the topic, and its alerts."""
     engine, store = Engine(bundle.catalogue), recipe()
     state = StateReading(store, engine, lambda _: 0, lambda: 5)
     live = LiveModel(ServedModel("1", bundle, engine), Scorer(bundle), state, schema)
@@ -62,4 +62,5 @@ def answers(
     read = api.read(encode_transactions(transactions, schema))
     said = api.score(read.rows)
     store.close()
-    return decode_decisions([answer.message for answer in said], schema)
+    alerts = [answer.alert for answer in said if answer.alert is not None]
+    return decode_decisions([answer.message for answer in said], schema), alerts

@@ -89,8 +89,8 @@ def decide_batch(
     schema: EventSchema,
     recipe: OpenStore,
     shards: int,
-) -> pa.Table:
-    """The stream's decisions on a batch, as they are on the topic, by a bundle under lists and rules."""
+) -> tuple[pa.Table, list[bytes]]:
+    """The stream's decisions on a batch, as they are on the topic, by a bundle under lists and rules; its alerts."""
     catalogue, store = bundle.catalogue, recipe()
     lease = store.acquire("parity", bundle.state_layout_digest)
     store.begin_batch(lease, manifest.tag)
@@ -106,7 +106,8 @@ def decide_batch(
     last = FoldAndDecide(steps[-1], decide, new_tally(session.sparkContext))
     made = rows.repartitionById(shards, sf.col("shard")).mapInArrow(last, OUTPUT_DDL).toArrow()
     store.close()
-    return decode_decisions(made.filter(pa.compute.equal(made["topic"], "predictions"))["value"].to_pylist(), schema)
+    decisions, alerts = (made.filter(pa.compute.equal(made["topic"], t))["value"] for t in ("predictions", "alerts"))
+    return decode_decisions(decisions.to_pylist(), schema), alerts.to_pylist()
 
 
 def by_place(result: pa.Table, kind: Kind) -> dict[tuple[int, int], tuple[int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from tests.parity.spark_run import by_place, decide_batch, kafka_records, run_st
 
 from paywarden.adapters.spark.session import spark_session
 from paywarden.adapters.state.lmdb_store import open_lmdb
+from paywarden.events.alert_notes import DESCRIBING, AlertNotes
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.encoding import encode_labels, encode_transactions
 from paywarden.events.validation import parse_labels, parse_transactions
@@ -149,9 +151,9 @@ def _assert_decided_alike(spark, stream, records, manifest, features, rows, stor
     merchant = next(m for m in transactions["entity_merchant"].to_pylist() if m)
     bundle, book = model(FULL, features), rule_book(yaml.safe_load(POLICY.replace("MERCHANT", merchant)))
     recipe = open_lmdb(store, 2)
-    asked = answers(transactions, bundle, book, SCHEMA, recipe)
+    asked, told = answers(transactions, bundle, book, SCHEMA, recipe)
     of_batch = records.filter(pa.array(batch_numbers(records, [manifest]) == manifest.batch))
-    streamed = decide_batch(spark, of_batch, manifest, bundle, book, SCHEMA, recipe, 2)
+    streamed, alerts = decide_batch(spark, of_batch, manifest, bundle, book, SCHEMA, recipe, 2)
     served = {(row["partition"], row["offset"]): row for row in streamed.to_pylist()}
     places = zip(transactions["partition"].to_pylist(), transactions["offset"].to_pylist(), strict=True)
     for answer, place in zip(asked.to_pylist(), places, strict=True):
@@ -160,9 +162,21 @@ def _assert_decided_alike(spark, stream, records, manifest, features, rows, stor
             assert repr(decided[name]) == repr(answer[name]), name
         assert decided["score"] == pytest.approx(answer["score"], abs=1e-6)
         assert (decided["source"], answer["source"]) == ("stream", "api")
+    _assert_alerts_told_alike(told, alerts)
     fired = {name for row in served.values() for name in (*(row["rules"] or []), *(row["shadow_rules"] or []))}
     assert fired == {"blocked", "watched", "tipped", "small", "likely"}
     assert {row["policy_digest"] for row in served.values()} == {book.policy_digest(bundle.policy.digest)}
+
+
+def _assert_alerts_told_alike(told, alerts):
+    """The notes of the API's alerts and of the stream's on the same payments."""
+    notes = {json.loads(alert)["transaction_id"]: AlertNotes.of(alert) for alert in alerts}
+    assert len(told) >= 3
+    for alert in told:
+        assert notes[json.loads(alert)["transaction_id"]] == AlertNotes.of(alert)
+    known = {name for each in notes.values() for name in each.transaction}
+    assert known == set(DESCRIBING)
+    assert any(each.by_rule for each in notes.values())
 
 
 def _first_of_their_keys(stream, manifests, batch):

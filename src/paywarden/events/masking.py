@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 _SHOWN: Final = 4
+
+
+_SHOP: Final = ("merchant", "terminal")
+"""Entities that stand for no customer."""
 
 
 def masked(token: str) -> str:
@@ -16,3 +21,12 @@ def masked(token: str) -> str:
     if len(token) <= _SHOWN:
         return "••••"
     return f"•••• {token[-_SHOWN:] if len(token) > 2 * _SHOWN else token[-2:]}"
+
+
+def shown_entities(entities: Mapping[str, str]) -> dict[str, str]:
+    """The entities of a payment as people may see them: where it was made in full, whose it was by the token's end.
+
+    >>> shown_entities({"card": "c0000000Xy7Q", "merchant": "Kirlin and Sons"})
+    {'card': '•••• Xy7Q', 'merchant': 'Kirlin and Sons'}
+    """
+    return {name: token if name in _SHOP else masked(token) for name, token in entities.items()}

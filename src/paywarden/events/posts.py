@@ -7,7 +7,7 @@ from typing import Any
 
 from paywarden.errors import PaywardenError
 from paywarden.events.cases import CaseAlert
-from paywarden.events.masking import masked
+from paywarden.events.masking import masked, shown_entities
 
 
 class PostRefused(PaywardenError):
@@ -28,7 +28,7 @@ class DuePost:
     attempts: int
 
     def body(self) -> dict[str, Any]:
-        """What is posted; the card's token is masked. ``score`` is null for a fallback."""
+        """What is posted; tokens of the customer are masked. ``score`` is null for a fallback."""
         alert, notes = self.alert, self.alert.notes
         return {
             "decision_id": alert.decision_id,
@@ -44,5 +44,7 @@ class DuePost:
             "headline": alert.headline,
             "rules": [{"name": name, "text": text} for name, text in notes.rules],
             "without_rules": notes.without_rules,
+            "transaction": dict(notes.transaction),
+            "entities": shown_entities(notes.entities),
             "reasons": [{"code": code, "text": text} for code, text in alert.reasons],
         }

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from paywarden.clock import Clock
 from paywarden.errors import StateStoreError
-from paywarden.events.alert_notes import noted
+from paywarden.events.alert_notes import described, noted
 from paywarden.events.currency import CurrencyTable
 from paywarden.events.decision import decision_ids, encode_decision
 from paywarden.events.limits import Limits
@@ -164,7 +164,7 @@ class Answering:
             said=orjson.dumps(said),
             key=row["routing_key"].encode(),
             message=message,
-            alert=noted(message, notes) if row["decision"] != DECISIONS[APPROVE] else None,
+            alert=noted(message, {**notes, **described(row)}) if row["decision"] != DECISIONS[APPROVE] else None,
         )
 
 

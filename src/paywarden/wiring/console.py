@@ -17,6 +17,7 @@ from paywarden.adapters.alerts.verdicts import SqlCaseReview
 from paywarden.adapters.mlflow.registry import MlflowRegistry
 from paywarden.adapters.mlflow.versions import RegisteredVersion
 from paywarden.errors import RegistryError
+from paywarden.events.currency import CurrencyTable
 from paywarden.jobs.verdict_record import VerdictRecord
 from paywarden.settings import Settings
 from paywarden.wiring.alerts import case_database, case_queue, case_review
@@ -86,6 +87,8 @@ class ConsoleParts:
     accounts: SqlAccounts
     models: Models
     health: Health
+    currencies: CurrencyTable
+    card_entity: str | None
     monitor_path: Path
     https_only: bool
     session_seconds: int
@@ -106,13 +109,15 @@ def console_accounts(settings: Settings) -> SqlAccounts:
 
 def console_parts(settings: Settings) -> ConsoleParts:
     """What the console's pages work with here."""
-    database, wanted = case_database(settings), settings.console
+    database, wanted, schema = case_database(settings), settings.console, wiring.event_schema(settings)
     return ConsoleParts(
         queue=case_queue(database),
-        review=case_review(database, wiring.event_schema(settings)),
+        review=case_review(database, schema),
         accounts=_accounts(settings, database),
         models=Models(wiring.registry(settings)),
         health=Health(settings, database),
+        currencies=wiring.currency_table(settings),
+        card_entity=schema.routing_entity,
         monitor_path=wanted.monitor_report,
         https_only=wanted.https_only,
         session_seconds=int(wanted.session_hours * 3600),

@@ -32,6 +32,9 @@ _DEFAULTS = {
     "offset": 1,
 }
 
+PAID = {"amount": 16_400_000, "currency": "JPY", "transaction_type": "authorisation", "category": "jewellery",
+        "channel": "in_person", "country": "JP"}  # fmt: skip
+
 
 def message(transaction_id, **fields):
     """One decision as JSON; its id follows from the transaction and the source."""
@@ -40,6 +43,11 @@ def message(transaction_id, **fields):
     schema = decision_schema(SCHEMA)
     table = pa.Table.from_pylist([row], schema=schema)
     return encode_decisions(table, SCHEMA)[0]
+
+
+def alert(transaction_id, *, transaction=None, **fields):
+    """A decision as the alerts topic has it, with what describes the payment."""
+    return noted(message(transaction_id, **fields), {"transaction": transaction or PAID})
 
 
 def fallback(transaction_id, **fields):

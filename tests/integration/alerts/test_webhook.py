@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from tests.integration.alerts.decisions import AT, SCHEMA, by_rule, fallback, message
+from tests.integration.alerts.decisions import AT, PAID, SCHEMA, alert, by_rule, fallback, message
 
 from paywarden.adapters.alerts.intake import SqlCaseIntake
 from paywarden.adapters.alerts.outbox import SqlPostOutbox
@@ -72,15 +72,17 @@ def test_each_alert_is_posted_once_signed_and_masked(desk, receiver):
 
 def test_a_post_says_what_fired_and_that_there_is_no_score(database, desk, receiver):
     _, post = desk
-    (found, _, _), _ = _alerts_of([by_rule("t3"), fallback("t4", decision="decline")], SCHEMA)
-    SqlCaseIntake(database, posts=True, clock=lambda: AT).take(Intake("alerts", {0: 2}, {0: 4}, found))
-    assert post() == 4
+    (found, _, _), _ = _alerts_of([by_rule("t3"), fallback("t4", decision="decline"), alert("t5")], SCHEMA)
+    SqlCaseIntake(database, posts=True, clock=lambda: AT).take(Intake("alerts", {0: 2}, {0: 5}, found))
+    assert post() == 5
     said = {body["transaction_id"]: body for body in (json.loads(body) for _, body in receiver.got)}
     assert said["t3"]["rules"] == [{"name": "stolen-cards", "text": "block list by card"}]
     assert (said["t3"]["without_rules"], said["t3"]["expected_loss"]) == ("approve", 5_000)
     assert said["t3"]["headline"] == "stolen-cards: block list by card"
     assert (said["t4"]["score"], said["t4"]["source"], said["t4"]["expected_loss"]) == (None, "fallback", 5_000)
     assert (said["t1"]["rules"], said["t1"]["without_rules"]) == ([], None)
+    assert said["t5"]["transaction"] == PAID
+    assert said["t5"]["entities"] == {"card": "•••• AAAA", "merchant": "merchant0001"}
 
 
 def test_a_hiccup_is_tried_again_at_once_and_an_outage_later(desk, receiver):

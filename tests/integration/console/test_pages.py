@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from tests.integration.alerts.decisions import AT, by_rule, fallback, message
+from tests.integration.alerts.decisions import AT, alert, by_rule, fallback, message
 from tests.integration.console.conftest import PASSWORD
 
 from paywarden.adapters.alerts.outbox import SqlLabelOutbox
@@ -160,8 +160,20 @@ def test_a_case_shows_reasons_and_what_is_usual(log_in, take):
     take(message("t1", amount_base=500_000), payments=before)
     text = log_in().get("/cases/1").text
     assert "9 payments of the card in 1h" in text
+    assert "assumed" not in text
     assert "9.00 in the middle, 9.00 at most" in text
     assert "unusual" in text
+
+
+def test_a_case_shows_the_payment(log_in, take):
+    take(alert("t1", entity_merchant="Kirlin & Sons"))
+    text = log_in().get("/cases/1").text
+    facts = re.search(r'<dl class="facts".*?</dl>', text, re.DOTALL).group()
+    assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", facts) == [
+        ("Merchant", "Kirlin &amp; Sons"), ("Paid", "16,400,000 JPY"), ("Category", "jewellery"),
+        ("Channel", "in person"), ("Country", "JP"), ("Time (UTC)", "2025-06-15 15:06:40"), ("Payment", "t1"),
+    ]  # fmt: skip
+    assert "<dt>Amount, EUR</dt><dd>100.00</dd>" in text
 
 
 def test_a_case_names_the_list_or_rule_that_decided(log_in, take):
@@ -170,6 +182,7 @@ def test_a_case_names_the_list_or_rule_that_decided(log_in, take):
     text = client.get("/cases/1").text
     assert re.search(r"<b>stolen-cards</b> <span[^>]*>decided</span> <code>block list by card</code>", text)
     assert "The model alone would have said approve." in text
+    assert "rests on an assumed probability, since a list or rule knows" in text
     assert "stolen-cards: block list by card" in client.get("/queue").text
 
 
@@ -178,6 +191,8 @@ def test_a_case_without_a_score_says_so_and_why(log_in, take):
     client = log_in()
     text = client.get("/cases/1").text
     assert "no model is ready to score" in text
+    assert "The amount alone decided, without a score." in text
+    assert "rests on an assumed probability, since there is no score" in text
     assert re.search(r"<dt>Probability of fraud</dt><dd>no score</dd>", text)
     assert "no score, decline by amount alone: no model is ready to score" in client.get("/queue").text
 

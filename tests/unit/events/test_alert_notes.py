@@ -2,7 +2,7 @@
 
 import pytest
 
-from paywarden.events.alert_notes import AlertNotes, noted
+from paywarden.events.alert_notes import AlertNotes, described, noted
 
 DECISION = b'{"decision_id":"d","rules":["stolen-cards","large"]}'
 
@@ -26,10 +26,25 @@ def test_a_rule_that_fired_has_not_decided_where_the_decision_is_the_models():
     assert not AlertNotes.of(noted(DECISION, {"rule_texts": ["a", "b"]})).by_rule
 
 
-@pytest.mark.parametrize("odd", [b"{", b"[]", b"{}", b'{"rules":7}', b'{"rules":[7]}', b'{"without_rules":{}}'])
+ODD = [b"{", b"[]", b"{}", b'{"rules":7}', b'{"rules":[7]}', b'{"without_rules":{},"transaction":[],"entities":7}']
+
+
+@pytest.mark.parametrize("odd", ODD)
 def test_odd_notes_are_none(odd):
     assert AlertNotes.of(odd) == AlertNotes()
 
 
 def test_texts_that_do_not_belong_to_the_names_are_left_out():
     assert AlertNotes.of(b'{"rules":["a"],"rule_texts":["x","y"]}').rules == (("a", ""),)
+
+
+def test_a_payment_is_described_by_what_is_known_of_it():
+    row = {"amount": 0, "currency": "EUR", "category": None, "channel": "online", "entity_card": "secret"}
+    told = described(row)
+    assert told == {"transaction": {"amount": 0, "currency": "EUR", "channel": "online"}}
+    assert AlertNotes.of(noted(DECISION, told)).transaction == told["transaction"]
+
+
+def test_of_a_described_payment_only_what_is_of_its_kind_is_read():
+    notes = AlertNotes.of(b'{"transaction":{"amount":"5","currency":7,"country":"FR"},"entities":{"card":"c","ip":7}}')
+    assert (notes.transaction, notes.entities) == ({"country": "FR"}, {"card": "c"})

@@ -79,6 +79,9 @@ def test_what_is_not_approved_is_an_alert_too(api):
     published(api, len(answers))
     alerted = {json.loads(value)["transaction_id"] for value in values(api, "alerts")}
     assert alerted == {a["transaction_id"] for a in answers if a["decision"] != "approve"}
+    for value in values(api, "alerts"):
+        assert {"amount", "currency", "transaction_type"} <= AlertNotes.of(value).transaction.keys()
+    assert not any(b'"currency"' in value for value in values(api, "predictions"))
     assert all(key.decode().startswith("card") for key, _ in api.topics.sent["predictions"])
 
 

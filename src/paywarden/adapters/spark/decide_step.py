@@ -28,7 +28,7 @@ from paywarden.adapters.spark.tally import (
     SHADOW,
 )
 from paywarden.clock import Clock
-from paywarden.events.alert_notes import noted
+from paywarden.events.alert_notes import DESCRIBING, described, noted
 from paywarden.events.dead_letter import dead_letter_headers
 from paywarden.events.decision import (
     OUTCOME_SCHEMA,
@@ -151,15 +151,20 @@ class DecideStep:
             latency=pa.array(decided_at - rows["timestamp"].to_numpy()),
             received_at=rows["received_at"],
         )
-        raised = decided.alerted
-        alerts = decisions.filter(pa.array(raised))
-        noted_values = [
-            noted(value, decided.ruling.notes(row))
-            for row, value in zip(np.flatnonzero(raised).tolist(), alerts["value"].to_pylist(), strict=True)
+        return pa.concat_tables([decisions, self._alerts(rows, decided, decisions), self._shadow_decisions(rows, full)])
+
+    def _alerts(self, rows: pa.Table, decided: Decided, decisions: pa.Table) -> pa.Table:
+        """What is not approved once more, with notes for those who look at it."""
+        raised = np.flatnonzero(decided.alerted)
+        known = ["transaction_id", *(name for name in DESCRIBING if name in rows.column_names)]
+        about = rows.select(known).take(raised).to_pylist()
+        alerts = decisions.take(raised)
+        values = [
+            noted(value, {**decided.ruling.notes(row), **described(facts)})
+            for row, value, facts in zip(raised.tolist(), alerts["value"].to_pylist(), about, strict=True)
         ]
-        kinds = pa.array(np.where(decided.ruling.decision[raised] == DECLINE, DECLINED, ALERT), pa.string())
-        alerted = _records(self.topics.alerts, alerts["key"], pa.array(noted_values, pa.binary()), kinds)
-        return pa.concat_tables([decisions, alerted, self._shadow_decisions(rows, full)])
+        kinds = np.where(decided.ruling.decision[raised] == DECLINE, DECLINED, ALERT)
+        return _records(self.topics.alerts, alerts["key"], pa.array(values, pa.binary()), pa.array(kinds, pa.string()))
 
     def _shadow_decisions(self, rows: pa.Table, full: NDArray[np.float32]) -> pa.Table:
         """The challenger's decisions of the same rows; none where it fails, which the tally tells."""

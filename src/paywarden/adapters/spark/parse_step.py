@@ -31,7 +31,8 @@ _TIMES_AND_AMOUNT = Inputs(())
 class ParseStep:
     """Validates transactions and labels; a callable for ``mapInArrow`` that keeps no state.
 
-    ``inputs`` is what the catalogue of the batch reads of events, ``besides`` what its rules read of transactions.
+    ``inputs`` is what the catalogue of the batch reads of events, ``besides`` what its rules read and its
+    alerts say of transactions.
     """
 
     schema: EventSchema

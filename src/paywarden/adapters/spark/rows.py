@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.events.alert_notes import DESCRIBING
 from paywarden.events.schema import EventSchema
 from paywarden.features.events import EventBatch, Inputs
 from paywarden.features.hashing import hash_strings, shards_of
@@ -37,7 +38,7 @@ NO_COLUMNS = pa.schema([])
 
 @dataclass(frozen=True)
 class RowSchema:
-    """Columns of a row in flight, for what a catalogue reads of events, and what rules read besides.
+    """Columns of a row in flight, for what a catalogue reads of events, and what rules and alerts need besides.
 
     ``shard`` is where the next step runs; ``features`` holds the float32 bytes of the steps already taken; ``raw_key``,
     ``raw_value``, ``reason`` and ``detail`` belong to dead rows. ``besides`` are columns of canonical transactions.
@@ -85,11 +86,11 @@ class RowSchema:
 
 
 def besides(book: RuleBook, inputs: Inputs, schema: EventSchema) -> pa.Schema:
-    """The columns of canonical transactions that lists and rules read and that rows do not bear anyway."""
+    """The columns of canonical transactions that rows do not bear anyway: what lists and rules read, and alerts say."""
     transactions = schema.transaction_schema()
     borne = {"amount_base", *(f"entity_{name}" for name in inputs.entities)}
-    read = sorted({column_of(name, transactions.names) for name in book.fields} - borne)
-    return pa.schema([transactions.field(name) for name in read])
+    read = {*DESCRIBING, *(column_of(name, transactions.names) for name in book.fields)} - borne
+    return pa.schema([transactions.field(name) for name in sorted(read)])
 
 
 def to_parcels(rows: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -28,7 +28,7 @@ from paywarden.adapters.spark.checkpoint import TopicOffsets, batch_ranges
 from paywarden.adapters.spark.decide_step import OUTPUT_DDL, SINK_COLUMNS, DecideStep, OutputTopics
 from paywarden.adapters.spark.entity_step import EntityStep
 from paywarden.adapters.spark.parse_step import ParseStep
-from paywarden.adapters.spark.rows import INPUT_COLUMNS, NO_COLUMNS, PARCEL_DDL, besides
+from paywarden.adapters.spark.rows import INPUT_COLUMNS, PARCEL_DDL, besides
 from paywarden.adapters.spark.tally import Counts, count_records, new_tally, outcome_of
 from paywarden.adapters.spark.task_errors import ended, translated
 from paywarden.clock import Clock
@@ -38,6 +38,7 @@ from paywarden.features.catalogue import Catalogue
 from paywarden.features.manifest import BatchManifest, BatchOutcome, OffsetRange
 from paywarden.features.state import Lease, OpenStore
 from paywarden.scoring.rules.book_bytes import cached_book
+from paywarden.scoring.rules.rule_book import RuleBook
 
 Value = TypeVar("Value")
 
@@ -184,7 +185,7 @@ class SparkStream:
         """
         shared = _Shared(self.session.sparkContext)
         tally = new_tally(self.session.sparkContext)
-        columns = besides(cached_book(rules), catalogue.inputs, self.parse.schema) if rules else NO_COLUMNS
+        columns = besides(cached_book(rules) if rules else RuleBook(), catalogue.inputs, self.parse.schema)
         parse = replace(self.parse, inputs=catalogue.inputs, besides=columns)
         steps = [
             EntityStep(catalogue, step, open_store, parse.shards, lease, manifest.tag, columns)

@@ -13,6 +13,7 @@ from paywarden.events.cases import VERDICTS, Case, Payment
 from paywarden.jobs.habits import habits
 from paywarden.service.console.guard import FormUser, Log, Parts, SomeUser, require_role
 from paywarden.service.console.pages import page
+from paywarden.service.console.payment_facts import payment_facts
 
 router = APIRouter(prefix="/cases/{case_id}")
 
@@ -32,6 +33,9 @@ def show(request: Request, parts: Parts, session: SomeUser, case_id: int) -> Res
         "acting": acting,
         "main": main,
         "notes": main.notes,
+        "facts": payment_facts(main, parts.card_entity, parts.currencies),
+        "assumed": main.score is None or main.expected_loss > round(main.score * max(main.amount, 0)),
+        "base": parts.currencies.base,
         "habits": habits(payments, main.transaction_id, main.occurred_at, main.amount),
         "payments": payments,
         "timeline": _timeline(payments, case),

@@ -64,6 +64,7 @@ def _shown(
     return {
         "rows": found[:PAGE_ROWS],
         "more": f"{last.expected_loss}-{last.case_id}" if last else "",
+        "base": parts.currencies.base,
         "counts": parts.queue.counts(),
         "changed_at": changed_at,
         "status": status,

@@ -15,6 +15,11 @@ def money(minor: float | None) -> str:
     return "–" if minor is None else f"{minor / 100:,.2f}"
 
 
+def minor_units(amount: int, exponent: int) -> str:
+    """Minor units of a currency with so many decimal places in its major ones: 12,345.60, or 12,346."""
+    return f"{amount / 10**exponent:,.{exponent}f}"
+
+
 def time_of(at: int | None) -> str:
     """Epoch ms as date and time in UTC, to the second."""
     return "–" if at is None else f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%d %H:%M:%S}"
