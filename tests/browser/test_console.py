@@ -18,7 +18,7 @@ from paywarden.adapters.kafka.source import KafkaSource
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 SHOTS = os.environ.get("SCREENSHOTS")
 """A folder; where it is set, what is tested is photographed for the README."""
-PAGES = ["/queue", "/models", "/monitoring", "/stream"]
+PAGES = ["/queue", "/cases/1", "/models", "/monitoring", "/stream"]
 
 expect.set_options(timeout=WAIT_MS)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # MLflow's own, of SQLAlchemy
@@ -159,9 +159,61 @@ def test_the_monitoring_page_draws_weeks_scores_and_delays(page, address, monito
 def test_every_page_fits_and_is_accessible_in_light_and_dark(page, address, monitored, path, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{address}{path}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page is wider than 1280 px"
-    require_accessible(page)
-    photograph(page, f"console-{path.strip('/')}-{scheme}")
+    require_well_shown(page, path.strip("/").replace("/", "-"), scheme)
     assert page.complaints == []
+
+
+def require_well_shown(page, name, *schemes):
+    """It fits, axe finds nothing grave, and it is photographed, by day and by night."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    for scheme in schemes or ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it is wider than 1280 px"
+        require_accessible(page)
+        photograph(page, f"console-{name}-{scheme}")
     page.emulate_media(color_scheme="light")
+
+
+def test_keys_do_what_the_page_says_of_them(page, address):
+    page.goto(f"{address}/queue")
+    rows, chosen = page.locator("tr[data-case]"), page.locator("tr.chosen")
+    first, second = (rows.nth(n).get_attribute("data-case") for n in (0, 1))
+    for key, case in (("j", first), ("j", second), ("k", first), ("k", first)):
+        page.keyboard.press(key)
+        expect(chosen).to_have_attribute("data-case", case)
+    page.keyboard.press("/")
+    expect(page.get_by_label("Card ends in")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Card ends in")).not_to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(rf"/cases/({first}|{second})$"))
+    for key, name in {"l": "Legitimate", "u": "Unsure", "a": "Take it"}.items():
+        page.keyboard.press(key)
+        expect(page.get_by_role("button", name=name)).to_be_focused()
+    page.keyboard.press("n")
+    page.keyboard.type("full moon")  # within a field, letters are text
+    expect(page.get_by_label("Note", exact=True)).to_have_value("full moon")
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Note", exact=True)).not_to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile("/queue$"))
+    assert page.complaints == []
+
+
+def test_pages_that_an_analyst_seldom_sees_are_accessible_too(page, address, parts):
+    """The last test: it logs Ann out."""
+    parts.accounts.put("ada", PASSWORD, "admin")
+    page.goto(f"{address}/people")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()  # it is not for her
+    require_well_shown(page, "problem")
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url(re.compile("/login$"))
+    require_well_shown(page, "login")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Queue")).to_be_visible()
+    page.goto(f"{address}/people")
+    expect(page.get_by_role("row", name="ada admin")).to_be_visible()
+    require_well_shown(page, "people")
