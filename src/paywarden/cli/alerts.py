@@ -13,6 +13,7 @@ import typer
 from paywarden.cli.console import log, out, print_json, settings_of
 from paywarden.cli.service import HeartbeatFile, MetricsPort, figures, heartbeat, stop_on_signals
 from paywarden.errors import PaywardenError
+from paywarden.events.alerts import Alert
 from paywarden.jobs.alerts import Taken
 from paywarden.settings import Settings
 from paywarden.wiring.alerts import AlertWork, alert_work
@@ -116,7 +117,12 @@ def _rounds(
 
 def _round(work: AlertWork, *, posts: bool = True) -> tuple[Taken, int, int]:
     sent = work.send()
-    return work.take(), sent, work.post() if posts else 0
+    return work.take(_note), sent, work.post() if posts else 0
+
+
+def _note(alert: Alert) -> None:
+    told = {name: getattr(alert, name) for name in ("decision_id", "transaction_id", "source", "decision", "score")}
+    log.note("alert", **told)
 
 
 def _post(work: AlertWork, metrics: AlertMetrics, stop: threading.Event, every: float) -> None:

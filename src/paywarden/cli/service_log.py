@@ -34,6 +34,11 @@ class ServiceLog:
         else:
             self._print(escape(text))
 
+    def note(self, text: str, **fields: Any) -> None:  # noqa: ANN401  # any JSON
+        """What happened to one thing among many: for JSON alone, since people would drown in it."""
+        if self._json is not None:
+            self._json.info(text, **fields)
+
     def warn(self, text: str, **fields: Any) -> None:  # noqa: ANN401  # any JSON
         """What somebody should look at, although the work goes on."""
         if self._json is not None:

@@ -56,16 +56,19 @@ def take_alerts(
     *,
     assumed: AssumedProbability = ASSUMED,
     rows_at_once: int = 5_000,
+    heard: Callable[[Alert], None] = lambda _alert: None,
 ) -> Taken:
     """Everything new of both topics into the store, alerts first, each record exactly once.
 
-    ``assumed`` is what alerts without a score count with. Run it again at any time: it goes on where the store stands,
-    also after a crash.
+    ``assumed`` is what alerts without a score count with; ``heard`` is told of each alert, new or not, once it is
+    taken. Run it again at any time: it goes on where the store stands, also after a crash.
     """
     alerts = payments = unreadable = 0
     for intake, odd in _read(source, store, topics.alerts, rows_at_once, lambda v: _alerts_of(v, schema, assumed)):
         alerts += store.take(intake)
         unreadable += odd
+        for alert in intake.alerts:
+            heard(alert)
     if topics.payments is not None:
         for intake, odd in _read(source, store, topics.payments, 20 * rows_at_once, lambda v: _payments_of(v, schema)):
             store.take(intake)

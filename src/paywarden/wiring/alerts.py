@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from paywarden import wiring
@@ -14,7 +15,7 @@ from paywarden.adapters.alerts.queue import SqlCaseQueue
 from paywarden.adapters.alerts.verdicts import SqlCaseReview
 from paywarden.adapters.alerts.webhook import HttpWebhook
 from paywarden.clock import system_clock
-from paywarden.events.alerts import AssumedProbability
+from paywarden.events.alerts import Alert, AssumedProbability
 from paywarden.events.cases import label_message
 from paywarden.events.schema import EventSchema
 from paywarden.features.windows import DAY_MS
@@ -68,13 +69,13 @@ class AlertWork:
     lease: SqlLease
     webhook: HttpWebhook | None
 
-    def take(self) -> Taken:
-        """Everything new from Kafka into the database."""
+    def take(self, heard: Callable[[Alert], None] = lambda _alert: None) -> Taken:
+        """Everything new from Kafka into the database; ``heard`` is told of each alert."""
         topics, wanted = self.settings.kafka.topics, self.settings.cases
         names = CaseTopics(topics.alerts, topics.predictions if wanted.timeline_days > 0 else None)
         source, schema = wiring.kafka_source(self.settings), wiring.event_schema(self.settings)
         assumed = AssumedProbability(wanted.assumed_for_review, wanted.assumed_for_decline)
-        return take_alerts(source, self.intake, names, schema, assumed=assumed)
+        return take_alerts(source, self.intake, names, schema, assumed=assumed, heard=heard)
 
     def send(self) -> int:
         """Verdicts that wait to the labels topic; how many."""

@@ -158,9 +158,10 @@ def test_the_command_takes_everything_once_though_it_is_killed_and_started_besid
     """One is killed at an arbitrary moment; of the two that follow one works and one stands by."""
     total = 400
     command = [sys.executable, "-m", "paywarden.cli.app", "alerts", "run", "--every", "0.05"]
+    environment = {**bench.environment(), "PAYWARDEN_LOGS__FORMAT": "json"}
 
     def start():
-        return subprocess.Popen(command, env=bench.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     first = start()
     try:
@@ -182,6 +183,10 @@ def test_the_command_takes_everything_once_though_it_is_killed_and_started_besid
         said = [process.communicate()[0].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert any("standing by" in text for text in said), said
+    lines = [json.loads(line) for text in said for line in text.splitlines()]
+    noted = [line["transaction_id"] for line in lines if line["event"] == "alert"]
+    assert {f"b{n}" for n in range(total)} <= set(noted)
+    assert len(noted) == len(set(noted))
     labelled = [json.loads(value)["transaction_id"] for value in bench.sent()["value"].to_pylist()]
     assert len(labelled) == len(set(labelled)) == 2 * total
 
