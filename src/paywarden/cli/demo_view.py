@@ -99,7 +99,7 @@ def _cells(alert: dict[str, Any]) -> list[str]:
         _masked(entities.get("card")),
         str(entities.get("merchant") or "–"),
         f"{alert['amount_base'] / 100:,.2f}",
-        f"{alert['score']:.3f}",
+        "none" if alert["score"] is None else f"{alert['score']:.3f}",
         alert["decision"],
         "; ".join(reason["text"] for reason in alert["reasons"]),
         {True: "fraud", False: "genuine", None: ""}[alert["fraud"]],
