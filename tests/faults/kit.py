@@ -38,6 +38,14 @@ class FaultyStream(StreamHarness):
         self.process = self.new_process()
         self.start()
 
+    def reached(self, inputs: int) -> bool:
+        """Whether its newest finished batch ends where so many inputs do; also where it has lost what it noted before."""
+        done = {batch["batch"] for batch in self.finished()}
+        if not done:
+            return False
+        last = next(m for m in self.batches() if m.batch == max(done))
+        return sum(span.end for span in last.ranges) >= inputs
+
     def ended(self, seconds: float = 600.0) -> str:
         """The log of a stream that must end by itself."""
         deadline = time.monotonic() + seconds

@@ -37,7 +37,7 @@ def _goes_on(stream, inputs, day, told):
     """Started again with more to do, the stream says what it found and where it goes on; the inputs by now."""
     inputs += stream.produce_days(day, day + 1)
     stream.start_again()
-    stream.wait_for(lambda: stream.caught_up(inputs))
+    stream.wait_for(lambda: stream.reached(inputs))
     stream.process.stop(60.0)
     assert told in " ".join(stream.log.read_text().split())
     return inputs

@@ -22,7 +22,7 @@ def test_another_checkpoint_on_the_same_state_is_refused_and_a_takeover_fences_t
     words = stream.last_words()  # its next batch is refused
     assert "was taken over" in words
     assert "Traceback" not in words
-    second.wait_for(lambda: _covered(second, inputs))
+    second.wait_for(lambda: second.reached(inputs))
     second.process.stop(60.0)
     assert "the stream goes on with batch" in second.log.read_text()
     assert not {batch["batch"] for batch in stream.finished()} - set(range(1, fenced + 1))
@@ -63,12 +63,3 @@ def _like(stream, directory, more):
     return FaultyStream(
         directory, kafka["bootstrap_servers"], stream.sections["mlflow"]["tracking_uri"], name, state, sections
     )
-
-
-def _covered(stream, inputs):
-    """Whether the newest finished batch of this instance ends where the inputs do."""
-    done = {batch["batch"] for batch in stream.finished()}
-    if not done:
-        return False
-    last = next(m for m in stream.batches() if m.batch == max(done))
-    return sum(span.end for span in last.ranges) >= inputs
