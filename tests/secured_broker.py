@@ -131,6 +131,7 @@ class SecuredBroker:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
+        self._admin = None  # first: its threads would go on to look for the broker
         self.broker.stop()
 
     def _properties(self) -> dict[str, str]:

@@ -39,7 +39,7 @@ class FaultyStream(StreamHarness):
         self.start()
 
     def reached(self, inputs: int) -> bool:
-        """Whether its newest finished batch ends where so many inputs do; also where it has lost what it noted before."""
+        """Whether its newest finished batch ends where so many inputs do, also where its notes of others are lost."""
         done = {batch["batch"] for batch in self.finished()}
         if not done:
             return False
