@@ -41,6 +41,8 @@ RECORD_SCHEMA_WITH_HEADERS = RECORD_SCHEMA.append(pa.field("headers", HEADER_TYP
 _STALL_SECONDS = 30.0
 _POLL_SECONDS = 0.2
 _END_OF_PARTITION = confluent_kafka.KafkaError._PARTITION_EOF  # noqa: SLF001  # its public name
+_OF_THE_GROUP = confluent_kafka.KafkaError.GROUP_AUTHORIZATION_FAILED
+"""Passed over: the client looks for the group's coordinator, but nothing joins, and reading needs no right on it."""
 
 
 @final
@@ -160,7 +162,7 @@ class KafkaBatchReader:
         """The records among ``messages`` as a table; keeps the positions, unless an error is raised first."""
         events = [message for message in messages if message.error() is not None]
         for event in events:
-            if event.error().code() != _END_OF_PARTITION:
+            if event.error().code() not in (_END_OF_PARTITION, _OF_THE_GROUP):
                 doing = f"Reading partition {event.partition()} of topic {event.topic()!r}"
                 raise failure(doing, self._where, event.error())
         records = [message for message in messages if message.error() is None] if events else messages
@@ -170,7 +172,8 @@ class KafkaBatchReader:
         for (topic, number), offset in last.items():
             self._advance(topic, number, offset + 1)
         for event in events:  # after the last record there may be transaction markers, which are never given
-            self._advance(event.topic(), event.partition(), event.offset())
+            if event.error().code() == _END_OF_PARTITION:
+                self._advance(event.topic(), event.partition(), event.offset())
         return self._table(records)
 
     def _advance(self, topic: str, number: int, offset: int) -> None:

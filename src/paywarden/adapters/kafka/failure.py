@@ -20,6 +20,8 @@ CLIENT_LOGGER.setLevel(logging.CRITICAL)
 _Code = confluent_kafka.KafkaError
 _UNREACHABLE = frozenset({_Code._TRANSPORT, _Code._ALL_BROKERS_DOWN, _Code._TIMED_OUT, _Code._RESOLVE})  # noqa: SLF001  # their public names
 _TLS_SIGNS = ("SSL", "ssl", "certificate")
+_OURS_IS_REFUSED = ("certificate unknown", "bad certificate", "unknown ca")
+"""Alerts that come from the broker; Java's says no more of a certificate that has expired."""
 _NOT_TLS = frozenset({_Code._TRANSPORT, _Code._ALL_BROKERS_DOWN})  # noqa: SLF001  # their public names
 
 
@@ -76,6 +78,11 @@ def _remedy(code: int, said: str) -> str:
 def _tls_remedy(said: str) -> str:
     if "expired" in said:
         return "A certificate has expired: renew it at the broker, or ours (kafka.ssl_certificate_location)."
+    if any(f"alert {refusal}" in said for refusal in _OURS_IS_REFUSED):
+        return (
+            "The broker refused our certificate (kafka.ssl_certificate_location). It may have expired: renew it; or "
+            "the broker does not trust who signed it."
+        )
     if "hostname" in said.lower() or "host name" in said.lower():
         return (
             "The broker's certificate does not name that host: write it in kafka.bootstrap_servers as the certificate "

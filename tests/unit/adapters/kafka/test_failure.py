@@ -46,6 +46,10 @@ def test_a_time_out_gives_way_to_the_cause_seen_in_the_background():
     ("said", "remedy"),
     [
         ("ssl://b:9/1: SSL handshake failed: certificate verify failed: certificate has expired", "renew it"),
+        (
+            "ssl://b:9/1: Receive failed: SSL routines::ssl/tls alert certificate unknown: SSL alert number 46",
+            "refused our certificate",
+        ),
         ("ssl://b:9/1: SSL handshake failed: hostname mismatch", "kafka.ssl_verify_hostname"),
         ("ssl://b:9/1: SSL handshake failed: unable to get local issuer certificate", "kafka.ssl_ca_location"),
     ],
