@@ -116,10 +116,13 @@ class Steps:
     def train_first(self) -> None:
         """The first challenger; what its tasks said is in the bucket of logs."""
         tasks = self.runs.train()
-        logs = self.product.objects("airflow-logs")
-        for name in tasks:
-            expect(any(f"task_id={name}/" in key for key in logs), f"no log of {name} among {logs}")
-        self.say(f"{len(logs)} logs in the bucket, such as {logs[0]}")
+        for name in tasks:  # a task has ended before its log is sent
+            wait_until(f"the log of {name} in the bucket", 60, lambda name=name: bool(self.logs_of(name)))
+        self.say(f"a log of each task in the bucket, such as {self.logs_of('train')[0]}")
+
+    def logs_of(self, task: str) -> list[str]:
+        """The logs in the bucket that are a task's."""
+        return [key for key in self.product.objects("airflow-logs") if f"task_id={task}/" in key]
 
     def find_version(self) -> None:
         """Version 1, whole."""

@@ -7,6 +7,7 @@ reported: of several that a row breaks, the first one is its reason. No rule rea
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -58,11 +59,12 @@ def check_transactions(columns: Columns, schema: EventSchema, currencies: Curren
     :meth:`~paywarden.events.schema.EventSchema.transaction_schema` says; any value may be null.
     """
     columns = dict(columns)
-    columns["transaction_type"] = pc.fill_null(columns["transaction_type"], DEFAULT_TRANSACTION_TYPE)
+    if columns["transaction_type"].null_count:
+        columns["transaction_type"] = pc.fill_null(columns["transaction_type"], DEFAULT_TRANSACTION_TYPE)
     columns["routing_key"] = _routing_key(columns, schema)
     amount = _integers(columns["amount"])
     base, known = currencies.to_base(
-        np.clip(amount, 0, limits.max_amount), columns["currency"], _integers(columns["occurred_at"])
+        np.minimum(np.maximum(amount, 0), limits.max_amount), columns["currency"], _integers(columns["occurred_at"])
     )
     columns["amount_base"] = pa.array(base)
     rules = _transaction_rules(columns, schema, currencies, known, limits)
@@ -156,7 +158,10 @@ def _label_rules(columns: Columns, schema: EventSchema, limits: Limits) -> Itera
 def _routing_key(columns: Columns, schema: EventSchema) -> pa.Array:
     """The token of the first entity, else the transaction id."""
     ids = columns["transaction_id"]
-    return pc.coalesce(columns[f"entity_{schema.routing_entity}"], ids) if schema.entities else ids
+    if not schema.entities:
+        return ids
+    tokens = columns[f"entity_{schema.routing_entity}"]
+    return pc.coalesce(tokens, ids) if tokens.null_count else tokens
 
 
 def _missing(columns: Columns, names: Sequence[str]) -> Iterator[Rule]:
@@ -183,11 +188,16 @@ def _too_long(columns: Columns, names: Sequence[str], most: int) -> Iterator[Rul
         yield Rule(byte_lengths(columns[name]) > most, reasons.TOO_LONG, f"{name} has more than {most} bytes")
 
 
-def _is_in(values: pa.Array, allowed: Sequence[str]) -> Mask:
-    return pc.is_in(values, value_set=pa.array(allowed, pa.string())).to_numpy(zero_copy_only=False)
+def _is_in(values: pa.Array, allowed: tuple[str, ...]) -> Mask:
+    return pc.is_in(values, options=_lookup(allowed)).to_numpy(zero_copy_only=False)
 
 
-def _one_of(columns: Columns, name: str, allowed: Sequence[str]) -> Rule:
+@cache
+def _lookup(allowed: tuple[str, ...]) -> pc.SetLookupOptions:
+    return pc.SetLookupOptions(pa.array(allowed, pa.string()))
+
+
+def _one_of(columns: Columns, name: str, allowed: tuple[str, ...]) -> Rule:
     values = columns[name]
     broken = validity(values) & ~_is_in(values, allowed)
     return Rule(broken, reasons.UNKNOWN_VALUE, f"{name} must be one of {', '.join(allowed)}", values)

@@ -77,7 +77,8 @@ def _columns(table: pa.Table, timestamps_ms: NDArray[np.int64]) -> Columns:
             columns |= _subfields(array, "extra")
         else:
             columns[name] = array
-    columns["received_at"] = pc.coalesce(columns["received_at"], pa.array(timestamps_ms, pa.int64()))
+    if columns["received_at"].null_count:
+        columns["received_at"] = pc.coalesce(columns["received_at"], pa.array(timestamps_ms, pa.int64()))
     return columns
 
 

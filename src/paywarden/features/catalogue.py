@@ -163,9 +163,13 @@ class Catalogue:
         definitions = [[name, self._definitions[name]] for name in chosen]
         return FeatureContract(chosen, hashlib.sha256(canonical(definitions)).hexdigest())
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names)}
+
     def columns(self, names: Sequence[str]) -> list[int]:
         """Where these features stand in a full vector. Raises ContractMismatch for one that is not here."""
-        places = {name: place for place, name in enumerate(self.names)}
+        places = self._places
         missing = [name for name in names if name not in places]
         if missing:
             raise ContractMismatch(

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.events.strings import validity
 from paywarden.features.catalogue import Catalogue
 from paywarden.features.cells import halves
 from paywarden.features.duplicates import ROUTING, judge_repeats, newest_arrival, routing_words
-from paywarden.features.events import EventBatch, Verdict
+from paywarden.features.events import UNOBSERVED, EventBatch, Verdict
 from paywarden.features.fields import field_columns
 from paywarden.features.hashing import hash_strings, shards_of
 from paywarden.features.kernel import fold_events
@@ -27,6 +28,8 @@ from paywarden.features.layout import RecordLayout, layout_digest, record_layout
 from paywarden.features.places import place_words
 
 _HASH_BYTES = 8
+_SCORED, _LABEL_APPLIED = int(Verdict.SCORED), int(Verdict.LABEL_APPLIED)
+_UNOBSERVED = np.int8(UNOBSERVED)
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,8 @@ class Engine:
         """The distinct keys of a record, or of ``routing``, that these events name, in order of first appearance."""
         if record == ROUTING:
             return _keys_of(events.routing_key)
-        tokens = [events.tokens[entity] for entity in self.catalogue.tokens_of[record]]
-        return _keys_of(tokens[0] if len(tokens) == 1 else _pairs(*tokens))
+        entities = self.catalogue.tokens_of[record]
+        return _keys_of(events.tokens[entities[0]] if len(entities) == 1 else _pairs(events, *entities))
 
     def shards(self, record: str, keys: pa.Array, shards: int) -> NDArray[np.int32]:
         """The shard of each key, int32 ``[k]``: a pair is kept where its first entity is."""
@@ -108,14 +111,14 @@ class Engine:
         """
         layout, calendar = self.layouts[record], self.catalogue.calendar
         values, present = field_columns(layout.fields, events, calendar)
-        applied = (verdicts == Verdict.SCORED) | (verdicts == Verdict.LABEL_APPLIED)
+        scored = verdicts == _SCORED
         fold_events(
             order,
             states,
             halves(states),
             record_of,
-            verdicts == Verdict.SCORED,
-            np.where(applied, events.source, np.int8(-1)),
+            scored,
+            np.where(scored | (verdicts == _LABEL_APPLIED), events.source, _UNOBSERVED),
             events.as_of,
             values,
             present,
@@ -159,14 +162,14 @@ def _keys_of(tokens: pa.Array) -> Keys:
     return Keys(encoded.dictionary, record_of.to_numpy().astype(np.int64))
 
 
-def _pairs(first: pa.Array, second: pa.Array) -> pa.Array:
+def _pairs(events: EventBatch, first: str, second: str) -> pa.Array:
     """The pair's key of each row: the tokens' XXH64, 8 bytes each, little-endian; null where either token is."""
-    hashes = np.stack([hash_strings(first), hash_strings(second)], axis=1).astype("<u8")
+    hashes = np.stack([events.token_hash(first), events.token_hash(second)], axis=1).astype("<i8")
     flat = pa.FixedSizeBinaryArray.from_buffers(
         pa.binary(2 * _HASH_BYTES), len(hashes), [None, pa.py_buffer(hashes.tobytes())]
     )
-    both = pc.and_(first.is_valid(), second.is_valid())
-    return flat if pc.all(both).as_py() in (True, None) else pc.if_else(both, flat, None)
+    both = validity(events.tokens[first]) & validity(events.tokens[second])
+    return flat if both.all() else pc.if_else(pa.array(both), flat, None)
 
 
 def _places(events: EventBatch) -> NDArray[np.int64]:

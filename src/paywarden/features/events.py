@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from paywarden.events.strings import one_array
 from paywarden.features.aggregations.aggregation import Source
 from paywarden.features.hashing import hash_strings
 
@@ -33,6 +35,13 @@ class Verdict(IntEnum):
 
 UNOBSERVED = -1
 """The source of an event that enters no record: a reversal, or the label of an honest transaction."""
+
+_LABEL, _TRANSACTION = int(Kind.LABEL), int(Kind.TRANSACTION)
+_SOURCES = (
+    (pa.scalar("authorisation"), int(Source.AUTHORISATIONS)),
+    (pa.scalar("refund"), int(Source.REFUNDS)),
+)
+_DECLINED = pa.scalar("declined")
 
 
 @dataclass(frozen=True)
@@ -73,36 +82,76 @@ class EventBatch:
     def __len__(self) -> int:
         return len(self.kind)
 
-    @property
+    @cached_property
     def as_of(self) -> NDArray[np.int64]:
         """The event's time on its own clock: a transaction's ``occurred_at``, a label's arrival."""
-        return np.where(self.kind == Kind.TRANSACTION, self.occurred_at, self.received_at)
+        return np.where(self.kind == _TRANSACTION, self.occurred_at, self.received_at)
 
     @property
     def id_hash(self) -> NDArray[np.int64]:
         """XXH64 of the transaction id."""
         return hash_strings(self.transaction_id).view(np.int64)
 
+    def token_hash(self, entity: str) -> NDArray[np.int64]:
+        """XXH64 of the entity's tokens, 0 where absent; several records ask for it, and it is made once."""
+        if entity not in self._token_hashes:
+            self._token_hashes[entity] = hash_strings(self.tokens[entity]).view(np.int64)
+        return self._token_hashes[entity]
+
+    @cached_property
+    def _token_hashes(self) -> dict[str, NDArray[np.int64]]:
+        return {}
+
 
 def from_tables(transactions: pa.Table, labels: pa.Table, inputs: Inputs) -> EventBatch:
     """Transactions, then labels, as one batch: canonical tables in, row ``i`` out at the same place."""
-    tables, extra = (transactions, labels), labels.num_rows
+    first, second = from_transactions(transactions, inputs), _from_labels(labels, inputs)
     return EventBatch(
-        kind=np.repeat(np.array([Kind.TRANSACTION, Kind.LABEL], np.int8), [transactions.num_rows, extra]),
-        occurred_at=_both(*tables, "occurred_at"),
-        received_at=_both(*tables, "received_at"),
-        amount=np.concatenate([_int64(transactions, "amount_base"), np.zeros(extra, np.int64)]),
-        source=np.concatenate([source_of_transactions(transactions), source_of_labels(labels)]),
-        declined=np.concatenate([is_declined(transactions), np.zeros(extra, np.bool_)]),
-        transaction_id=_strings(*tables, "transaction_id"),
-        routing_key=_strings(*tables, "routing_key"),
-        tokens={name: _strings(*tables, f"entity_{name}") for name in inputs.entities},
-        codes={
-            name: np.concatenate([code_column(transactions[name]), np.zeros(extra, np.int64)]) for name in inputs.codes
-        },
-        numbers={
-            name: np.concatenate([number_column(transactions[name]), np.full(extra, np.nan)]) for name in inputs.numbers
-        },
+        kind=np.concatenate([first.kind, second.kind]),
+        occurred_at=np.concatenate([first.occurred_at, second.occurred_at]),
+        received_at=np.concatenate([first.received_at, second.received_at]),
+        amount=np.concatenate([first.amount, second.amount]),
+        source=np.concatenate([first.source, second.source]),
+        declined=np.concatenate([first.declined, second.declined]),
+        transaction_id=pa.concat_arrays([first.transaction_id, second.transaction_id]),
+        routing_key=pa.concat_arrays([first.routing_key, second.routing_key]),
+        tokens={name: pa.concat_arrays([first.tokens[name], second.tokens[name]]) for name in inputs.entities},
+        codes={name: np.concatenate([first.codes[name], second.codes[name]]) for name in inputs.codes},
+        numbers={name: np.concatenate([first.numbers[name], second.numbers[name]]) for name in inputs.numbers},
+    )
+
+
+def from_transactions(transactions: pa.Table, inputs: Inputs) -> EventBatch:
+    """Transactions as a batch: a canonical table in, row ``i`` out at the same place."""
+    return EventBatch(
+        kind=np.full(transactions.num_rows, _TRANSACTION, np.int8),
+        occurred_at=_int64(transactions, "occurred_at"),
+        received_at=_int64(transactions, "received_at"),
+        amount=_int64(transactions, "amount_base"),
+        source=source_of_transactions(transactions),
+        declined=is_declined(transactions),
+        transaction_id=_strings(transactions, "transaction_id"),
+        routing_key=_strings(transactions, "routing_key"),
+        tokens={name: _strings(transactions, f"entity_{name}") for name in inputs.entities},
+        codes={name: code_column(transactions[name]) for name in inputs.codes},
+        numbers={name: number_column(transactions[name]) for name in inputs.numbers},
+    )
+
+
+def _from_labels(labels: pa.Table, inputs: Inputs) -> EventBatch:
+    rows = labels.num_rows
+    return EventBatch(
+        kind=np.full(rows, _LABEL, np.int8),
+        occurred_at=_int64(labels, "occurred_at"),
+        received_at=_int64(labels, "received_at"),
+        amount=np.zeros(rows, np.int64),
+        source=source_of_labels(labels),
+        declined=np.zeros(rows, np.bool_),
+        transaction_id=_strings(labels, "transaction_id"),
+        routing_key=_strings(labels, "routing_key"),
+        tokens={name: _strings(labels, f"entity_{name}") for name in inputs.entities},
+        codes={name: np.zeros(rows, np.int64) for name in inputs.codes},
+        numbers={name: np.full(rows, np.nan) for name in inputs.numbers},
     )
 
 
@@ -125,7 +174,7 @@ def fold_order(
 def source_of_transactions(transactions: pa.Table) -> NDArray[np.int8]:
     """What transactions enter records as: authorisations and refunds do, reversals do not; int8 ``[n]``."""
     sources = np.full(transactions.num_rows, UNOBSERVED, dtype=np.int8)
-    for kind, source in (("authorisation", Source.AUTHORISATIONS), ("refund", Source.REFUNDS)):
+    for kind, source in _SOURCES:
         sources[_equals(transactions["transaction_type"], kind)] = source
     return sources
 
@@ -138,7 +187,7 @@ def source_of_labels(labels: pa.Table) -> NDArray[np.int8]:
 
 def is_declined(transactions: pa.Table) -> NDArray[np.bool_]:
     """Which transactions the issuer declined; false where unknown."""
-    return _equals(transactions["auth_result"], "declined")
+    return _equals(transactions["auth_result"], _DECLINED)
 
 
 def code_column(texts: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -148,21 +197,19 @@ def code_column(texts: pa.ChunkedArray) -> NDArray[np.int64]:
 
 def number_column(numbers: pa.ChunkedArray) -> NDArray[np.float64]:
     """Float64 with NaN for null."""
-    return numbers.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+    return one_array(numbers).cast(pa.float64()).to_numpy(zero_copy_only=False)
 
 
-def _equals(column: pa.ChunkedArray, value: str) -> NDArray[np.bool_]:
-    return pc.fill_null(pc.equal(column, value), False).to_numpy().astype(np.bool_)
+def _equals(column: pa.ChunkedArray, value: pa.Scalar) -> NDArray[np.bool_]:
+    values = one_array(column)
+    equal = pc.equal(values, value)
+    return (equal.fill_null(False) if values.null_count else equal).to_numpy(zero_copy_only=False)
 
 
 def _int64(table: pa.Table, name: str) -> NDArray[np.int64]:
-    return table[name].to_numpy().astype(np.int64, copy=False)
+    return one_array(table[name]).to_numpy().astype(np.int64, copy=False)
 
 
-def _both(transactions: pa.Table, labels: pa.Table, name: str) -> NDArray[np.int64]:
-    return np.concatenate([_int64(transactions, name), _int64(labels, name)])
-
-
-def _strings(transactions: pa.Table, labels: pa.Table, name: str) -> pa.Array:
-    both = [*transactions[name].chunks, *labels[name].chunks]
-    return pa.concat_arrays([pa.array([], pa.string()), *(chunk.cast(pa.string()) for chunk in both)])
+def _strings(table: pa.Table, name: str) -> pa.Array:
+    values = one_array(table[name])
+    return values if values.type == pa.string() else values.cast(pa.string())

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from paywarden.events.strings import validity
 from paywarden.features.calendar import Calendar
 from paywarden.features.events import EventBatch
-from paywarden.features.hashing import hash_strings
 from paywarden.features.windows import DAY_MS, HOUR_MS
 
 CODES = ("category", "channel", "country")
@@ -53,8 +53,7 @@ def _column(name: str, events: EventBatch, calendar: Calendar) -> tuple[NDArray[
     if name == "amount":
         return events.amount, True
     if name in events.tokens:
-        tokens = events.tokens[name]
-        return hash_strings(tokens).view(np.int64), tokens.is_valid().to_numpy(zero_copy_only=False)
+        return events.token_hash(name), validity(events.tokens[name])
     if name in events.codes:
         return events.codes[name], events.codes[name] != 0
     if name in events.numbers:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from paywarden.events.strings import bytes_and_offsets, one_array, validity
 from paywarden.features.compiled import compiled
 
 _P1 = np.uint64(0x9E3779B185EBCA87)
@@ -17,19 +18,18 @@ _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
 _P3 = np.uint64(0x165667B19E3779F9)
 _P4 = np.uint64(0x85EBCA77C2B2AE63)
 _P5 = np.uint64(0x27D4EB2F165667C5)
+_SPANS = frozenset({pa.string(), pa.binary(), pa.large_string(), pa.large_binary()})
+"""Types whose values lie end to end; others are made such first."""
 
 
 def hash_strings(values: pa.Array | pa.ChunkedArray) -> NDArray[np.uint64]:
     """XXH64 of each string or binary value, uint64 ``[n]``; 0 where null."""
-    if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks()
-    flat = values.cast(pa.large_binary())
-    _, offsets, data = flat.buffers()
-    bounds = np.frombuffer(offsets, dtype=np.int64, count=len(flat) + 1 + flat.offset)[flat.offset :]
-    text = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8)
-    hashes = np.asarray(_hash_spans(text, bounds), dtype=np.uint64)
+    flat = one_array(values)
+    if flat.type not in _SPANS:
+        flat = flat.cast(pa.large_binary())
+    hashes: NDArray[np.uint64] = _hash_spans(*bytes_and_offsets(flat))
     if flat.null_count:
-        hashes[np.asarray(flat.is_null())] = 0
+        hashes[~validity(flat)] = 0
     return hashes
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from paywarden.clock import Clock
 from paywarden.errors import PaywardenError, StateStoreError
 from paywarden.events.schema import DEFAULT_TRANSACTION_TYPE, EventSchema
-from paywarden.features.events import from_tables
+from paywarden.features.events import from_transactions
 from paywarden.features.reading import read_vectors
 from paywarden.features.state import OpenStore
 from paywarden.jobs.serving import ServedModel
@@ -47,8 +47,7 @@ class LiveModel:
     def vectors(self, rows: pa.Table) -> NDArray[np.float32]:
         """The full vectors of canonical transactions ``[n]``, float32 ``[n, f]``, on the state as it is."""
         engine = self.served.engine
-        events = from_tables(rows, self.schema.label_schema().empty_table(), engine.catalogue.inputs)
-        return read_vectors(engine, events, self.state.load)
+        return read_vectors(engine, from_transactions(rows, engine.catalogue.inputs), self.state.load)
 
     def warm(self) -> None:
         """Have everything compiled and opened that the first request needs."""

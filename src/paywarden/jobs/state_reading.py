@@ -33,12 +33,13 @@ class StateReading:
     def load(self, record: str, keys: pa.Array) -> NDArray[np.int64]:
         """The states of distinct keys ``[k]`` of a record, int64 ``[k, words]``; zeros for those never seen."""
         words = self._engine.words(record)
-        states = np.zeros((len(keys), words), dtype=np.int64)
-        if not len(keys):
-            return states
-        shards = self._engine.shards(record, keys, self._store.shards)
         names: list[bytes] = keys.cast(pa.binary()).to_pylist()
-        for shard in sorted(set(shards.tolist())):
+        shards = self._engine.shards(record, keys, self._store.shards)
+        held = sorted(set(shards.tolist()))
+        if len(held) == 1:
+            return self._store.read_many(record, held[0], names, words)
+        states = np.zeros((len(keys), words), dtype=np.int64)
+        for shard in held:
             rows = np.flatnonzero(shards == shard)
             states[rows] = self._store.read_many(record, shard, [names[row] for row in rows.tolist()], words)
         return states

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -8,7 +9,15 @@ from tests.parity.streams import SCHEMA, START_MS, Draft, build
 from tests.parity.xxh64 import xxh64
 
 from paywarden.features.aggregations.aggregation import Source
-from paywarden.features.events import UNOBSERVED, Inputs, Kind, arrival_order, fold_order, from_tables
+from paywarden.features.events import (
+    UNOBSERVED,
+    Inputs,
+    Kind,
+    arrival_order,
+    fold_order,
+    from_tables,
+    from_transactions,
+)
 from paywarden.features.hashing import hash_strings
 
 INPUTS = Inputs(("card", "merchant"), ("category", "country"), ("extra_tip", "latitude"))
@@ -40,6 +49,21 @@ def test_transactions_stand_before_labels_in_the_rows_they_came_in():
     assert events.tokens["merchant"].to_pylist() == ["m", "n", None, "m", "m"]
     assert events.transaction_id.to_pylist() == ["t0", "t1", "t2", "t0", "t0"]
     assert events.routing_key.to_pylist() == ["a", "t1", "b", "a", "a"]
+
+
+def test_transactions_alone_are_those_beside_labels():
+    alone, beside = from_transactions(stream().transactions, INPUTS), batch()
+    for field in dataclasses.fields(alone):
+        one, both = getattr(alone, field.name), getattr(beside, field.name)
+        of_three = {name: both[name][:3] for name in both} if isinstance(both, dict) else {"": both[:3]}
+        for name, column in one.items() if isinstance(one, dict) else [("", one)]:
+            assert str(pa.array(column)) == str(pa.array(of_three[name])), field.name
+
+
+def test_tokens_are_known_by_their_hash_and_nothing_by_zero():
+    events = batch()
+    assert events.token_hash("merchant").view(np.uint64).tolist() == [xxh64(b"m"), xxh64(b"n"), 0, *[xxh64(b"m")] * 2]
+    assert dataclasses.replace(events, tokens={"merchant": events.tokens["card"]}).token_hash("merchant")[2] != 0
 
 
 def test_authorisations_refunds_and_fraud_labels_enter_records():

@@ -85,19 +85,32 @@ class Scoring:
         """An answer, or a conflict, for each row; those given before are given again."""
         ids, now = rows["transaction_id"].to_pylist(), self.parts.clock()
         found = self.parts.answers.find(ids, now)
-        prints = [fingerprint(row, self.parts.schema) for row in rows.to_pylist()]
         new = [i for i, kept in enumerate(found) if kept is None and ids[i] not in ids[:i]]
         made = await self._made(rows.take(new) if len(new) < len(ids) else rows, began) if new else []
         kept = self.parts.answers.keep([self._new(answer) for answer in made], now) if made else []
         first = {ids[i]: one for i, (one, _) in zip(new, kept, strict=True)}
+        fresh = {i: one.said for i, (one, is_new) in zip(new, kept, strict=True) if is_new}
         for answer, (_, is_new) in zip(made, kept, strict=True):
             if is_new:
                 self._note(answer, key, began)
         self.metrics.repeated.inc(len(ids) - sum(is_new for _, is_new in kept))
         return [
-            _said_to(found[i] or first[name], print_, name)
-            for i, (name, print_) in enumerate(zip(ids, prints, strict=True))
+            fresh[i] if i in fresh else self._said_again(found[i] or first[name], rows.slice(i, 1))
+            for i, name in enumerate(ids)
         ]
+
+    def _said_again(self, kept: Kept, row: pa.Table) -> bytes | Problem:
+        """What was answered before, to the same transaction; a problem if another one bears its id."""
+        asked = row.to_pylist()[0]
+        if kept.fingerprint == fingerprint(asked, self.parts.schema):
+            return kept.said
+        return Problem(
+            409,
+            "id_taken",
+            "another transaction with this transaction_id was answered before",
+            "give each transaction an id of its own",
+            transaction_id=asked["transaction_id"],
+        )
 
     async def _made(self, rows: pa.Table, began: float) -> list[Answer]:
         """Answers by the model if it gives them in time, else by the fallback."""
@@ -168,15 +181,3 @@ def _refused(parsed: Parsed, place: int) -> Problem:
     code, detail = parsed.reasons[place], parsed.details[place]
     status = 400 if code in {"empty", "malformed_json"} else 422
     return Problem(status, code, detail, remedy(code))
-
-
-def _said_to(kept: Kept, print_: str, transaction_id: str) -> bytes | Problem:
-    if kept.fingerprint == print_:
-        return kept.said
-    return Problem(
-        409,
-        "id_taken",
-        "another transaction with this transaction_id was answered before",
-        "give each transaction an id of its own",
-        transaction_id=transaction_id,
-    )
