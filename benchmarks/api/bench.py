@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import os
 import platform
-import socket
 import statistics
 import tempfile
 import time
@@ -40,6 +39,7 @@ from paywarden.jobs.state_fold import fold_into
 from paywarden.jobs.train import split_of
 from paywarden.jobs.training_data import History, replayed_dataset
 from paywarden.scoring.bundle import ModelBundle
+from paywarden.service.api.workers import listen
 from paywarden.settings import Settings, load_settings
 from paywarden.training.trainer import train
 from paywarden.wiring import scoring_api
@@ -176,7 +176,7 @@ def _median(tolds: list[Told], name: str) -> float:
 @contextmanager
 def _serving(settings: Settings, directory: Path, workers: int) -> Iterator[int]:
     """The port on which so many workers answer."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listening = listen("127.0.0.1", 0)
     port, context = listening.getsockname()[1], multiprocessing.get_context("spawn")
     log = directory / f"audit-{workers}.log"
     started = [

@@ -11,7 +11,6 @@ NaN and Infinity thus come through as float64, and the rules refuse them in any 
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 
@@ -119,7 +118,7 @@ def read_block(rows: Sequence[bytes], fields: pa.Schema) -> pa.Table | None:
     block = b"\n".join(rows)
     try:
         table = pa_json.read_json(
-            io.BytesIO(block),
+            pa.BufferReader(block),
             read_options=pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1),
             parse_options=pa_json.ParseOptions(explicit_schema=fields, unexpected_field_behavior="ignore"),
         )

@@ -28,7 +28,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
     Raises EnvironmentNotReady where the address cannot be had.
     """
     api = settings.api
-    listening = _listen(api.host, api.port)
+    listening = listen(api.host, api.port)
     host, port = listening.getsockname()[:2]
     say(f"the scoring API answers at http://{host}:{port}, described at http://{host}:{port}/docs")
     with listening:
@@ -87,10 +87,13 @@ def _supervise(settings: Settings, listening: socket.socket, shared: str, say: C
         worker.join(_GRACE_SECONDS + 10)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that workers share. Raises EnvironmentNotReady where the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it; without it an answer of two writes waits for the caller's delayed acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listening.bind((host, port))
     except OSError as error:
