@@ -116,6 +116,9 @@ def test_a_model_that_has_decayed_is_trained_anew(run_dag, webhook):
     assert dag_id == "train_challenger"
     assert re.fullmatch(r"decayed~\d{4}-\d\d-\d\d", run_id)
     assert posted == []  # it is no failure, and nobody is woken
+    later = run_dag("monitor", None, decayed)
+    assert states(later)["retrain"] == "skipped"  # once a day
+    assert later["triggered"] == run["triggered"]
 
 
 def test_an_alarm_fails_and_is_told(run_dag, webhook):
