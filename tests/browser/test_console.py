@@ -51,12 +51,16 @@ def page(chromium, address, traffic):
     opened.goto(f"{address}/queue")
     expect(opened).to_have_url(re.compile("/login$"))
     photograph(opened, "console-login")
-    opened.get_by_label("Name").fill("ann")
-    opened.get_by_label("Password").fill(PASSWORD)
-    opened.get_by_role("button", name="Log in").click()
-    expect(opened.get_by_role("heading", name="Queue")).to_be_visible()
+    log_in(opened, "ann")
     yield opened
     opened.close()
+
+
+def log_in(page, name):
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Queue")).to_be_visible()
 
 
 @pytest.fixture(scope="module")
@@ -210,10 +214,7 @@ def test_pages_that_an_analyst_seldom_sees_are_accessible_too(page, address, par
     page.get_by_role("button", name="Log out").click()
     expect(page).to_have_url(re.compile("/login$"))
     require_well_shown(page, "login")
-    page.get_by_label("Name").fill("ada")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Queue")).to_be_visible()
+    log_in(page, "ada")
     page.goto(f"{address}/people")
     expect(page.get_by_role("row", name="ada admin")).to_be_visible()
     require_well_shown(page, "people")

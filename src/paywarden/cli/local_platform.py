@@ -155,6 +155,8 @@ class LocalPlatform:
     def monitor(self) -> str:
         """The verdict on the champion; the report is where the console looks for it. Parity is left to the demo."""
         found = wiring.monitor(self.settings, parity=False, say=self._say)
+        if found is None:
+            return "quiet"
         write_reports(found, self.settings.console.monitor_report.parent)
         return found.verdict
 

@@ -13,6 +13,7 @@ from paywarden.jobs.monitor_report import write_reports
 from paywarden.monitoring.findings import by_gravity
 
 _ALARMING = ("alarm", "retrain")
+_NOTHING_YET = "No model has been trained yet (`paywarden train`): there is nothing to watch."
 
 
 def monitor(
@@ -37,12 +38,19 @@ def monitor(
     """Watch the champion: drift, performance on matured labels against its promise, calibration, labels, parity.
 
     The verdict is quiet, watch, alarm (something is wrong with the data or the service) or retrain (the model has
-    decayed); exit status 0 for the first two, 3 for the others. Everything is read from the lake.
+    decayed); exit status 0 for the first two, 3 for the others. Everything is read from the lake. Before the first
+    training there is nothing to watch, and it is quiet.
 
     Example: [bold]paywarden monitor --as-of 2027-01-31[/]
     """
     settings = settings_of()
     found = wiring.monitor(settings, as_of=epoch_ms(as_of), parity=parity, say=_say)
+    if found is None:
+        if json:
+            print_json({"verdict": "quiet", "reasons": [], "version": None, "notes": [_NOTHING_YET]})
+        else:
+            out.print(_NOTHING_YET, highlight=False)
+        return
     paths = write_reports(found, directory or settings.console.monitor_report.parent)
     if json:
         said = found.to_dict()

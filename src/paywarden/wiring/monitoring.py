@@ -47,15 +47,18 @@ def check_data(settings: Settings, *, days: float | None = None, as_of: int | No
 
 def monitor(
     settings: Settings, *, as_of: int | None = None, parity: bool | None = None, say: Callable[[str], None]
-) -> Monitored:
-    """What serves held against what was trained and promised.
+) -> Monitored | None:
+    """What serves held against what was trained and promised; None on a platform that has not trained anything yet.
 
-    ``parity`` says whether the history is replayed, by default the settings' ``monitoring.parity``.
+    ``parity`` says whether the history is replayed, by default the settings' ``monitoring.parity``. Raises
+    RegistryError where there are versions and none is champion.
     """
     models, topics, wanted = registry(settings), settings.kafka.topics, settings.monitoring
     champion = models.find_champion()
     if champion is None:
-        raise RegistryError("No version is champion yet: train and promote one first (`paywarden train`).")
+        if not models.list_versions():
+            return None
+        raise RegistryError("No version is champion: promote one (`paywarden models promote`), or train another.")
     bundle, stored = models.get(champion.version), lake(settings)
     observed = observe(
         stored,

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from mlflow import MlflowClient
 from tests.unit.jobs.monitored import decided
 
 from paywarden.adapters.lake.delta_lake import DeltaLake
@@ -163,11 +164,26 @@ def test_without_being_told_where_it_writes_where_the_console_looks(run, tmp_pat
     assert (tmp_path / "shown" / "report.json").is_file(), said
 
 
-def test_without_a_champion_the_command_to_run_is_named(run, tmp_path, monkeypatch):
+def test_before_the_first_training_there_is_nothing_to_watch(run, tmp_path, monkeypatch):
+    """An hourly task is not to fail all day on a platform that trains at night."""
     monkeypatch.setenv("PAYWARDEN_MLFLOW__MODEL_NAME", "unknown")
     status, said, errors = run("monitor", "--json", "--out", str(tmp_path))
+    found = json.loads(said)
+    assert (status, errors, found["verdict"], found["version"]) == (0, "", "quiet", None)
+    assert "paywarden train" in found["notes"][0]
+    assert run("monitor")[:2] == (0, found["notes"][0] + "\n")
+
+
+def test_versions_without_a_champion_are_no_quiet_matter(run, place, tmp_path):
+    client = MlflowClient(f"sqlite:///{place}/mlflow.db")
+    version = client.get_model_version_by_alias("paywarden", "champion").version
+    client.delete_registered_model_alias("paywarden", "champion")
+    try:
+        status, said, errors = run("monitor", "--json", "--out", str(tmp_path))
+    finally:
+        client.set_registered_model_alias("paywarden", "champion", version)
     assert (status, said) == (1, "")
-    assert "paywarden train" in errors
+    assert "paywarden models promote" in errors
 
 
 def test_a_backtest_names_the_version_that_the_alias_stands_for(run, tmp_path):
