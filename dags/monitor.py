@@ -14,6 +14,8 @@ from airflow.sdk import DAG, task
 
 from paywarden_tasks import DEFAULT_ARGS, PaywardenOperator
 
+OUT = "{% set out = var.value.get('paywarden_monitor_out', '') %}{{ '--out=' ~ out if out else '' }}"
+
 with DAG(
     dag_id="monitor",
     description="Whether what is served is still what was promised",
@@ -26,7 +28,7 @@ with DAG(
 ):
     monitor = PaywardenOperator(
         task_id="monitor",
-        arguments=["monitor", "--out={{ var.value.get('paywarden_monitor_out', 'monitoring') }}"],
+        arguments=["monitor", OUT],
         passes=["retrain"],
         execution_timeout=timedelta(minutes=50),
     )

@@ -66,6 +66,12 @@ def _words(value: object) -> object:
     return [word.strip() for word in value.split(",") if word.strip()]
 
 
+def _report_json(path: Path) -> Path:
+    if path.name != "report.json":
+        raise ValueError("write a path that ends in report.json: `paywarden monitor` leaves it under that name")
+    return path
+
+
 Currency = Annotated[str, AfterValidator(_currency)]
 LocalPath = Annotated[Path, AfterValidator(Path.expanduser)]
 Names = Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...], NoDecode, BeforeValidator(_words)]
@@ -473,7 +479,7 @@ class ConsoleSettings(_Section):
     port: int = Field(default=8090, ge=0, le=65535, description="0: a free one")
     https_only: bool = Field(default=False, description="behind a proxy with TLS: cookies are sent through it alone")
     session_hours: float = Field(default=10.0, gt=0, description="after so long one logs in again")
-    monitor_report: LocalPath = Field(
+    monitor_report: Annotated[LocalPath, AfterValidator(_report_json)] = Field(
         default=Path("build/monitor/report.json"),
         description="what the page Monitoring shows; `paywarden monitor` writes beside it unless told otherwise",
     )

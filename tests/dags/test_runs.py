@@ -103,7 +103,7 @@ def test_a_webhook_that_does_not_answer_is_said_without_its_address(run_dag, web
 
 def test_a_model_that_is_well_is_left_alone(run_dag):
     run = run_dag("monitor", None, {"monitor": [0, {"verdict": "watch", "reasons": ["Amounts drift."]}]})
-    assert run["called"] == [["monitor", "--out=monitoring", "--json"]]
+    assert run["called"] == [["monitor", "--json"]]
     assert states(run) == {"monitor": "success", "has_decayed": "success", "retrain": "skipped"}
 
 

@@ -125,6 +125,7 @@ def test_a_wrong_value_is_not_repeated_since_it_may_be_a_secret(monkeypatch):
         ("events: {rates: {USD: [{from: 2024-01-01, rate: 0}]}}\n", r"events\.rates\.USD\.0\.rate: .*greater than 0"),
         ("events: {optional: [latitude]}\n", r"events\.optional\.0: .*'country' or 'location'"),
         ("events: {entities: [Card Number]}\n", r"events\.entities\.0: "),
+        ("console: {monitor_report: latest.json}\n", r"console\.monitor_report: .*ends in report\.json"),
         ("- a\n", "must hold sections"),
         ("a: [\n", "cannot be read as YAML"),
     ],

@@ -27,7 +27,9 @@ def hash_strings(values: pa.Array | pa.ChunkedArray) -> NDArray[np.uint64]:
     flat = one_array(values)
     if flat.type not in _SPANS:
         flat = flat.cast(pa.large_binary())
-    hashes: NDArray[np.uint64] = _hash_spans(*bytes_and_offsets(flat))
+    text, bounds = bytes_and_offsets(flat)
+    text.flags.writeable = False  # of every origin: else what is empty would be compiled for once more
+    hashes: NDArray[np.uint64] = _hash_spans(text, bounds)
     if flat.null_count:
         hashes[~validity(flat)] = 0
     return hashes

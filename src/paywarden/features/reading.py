@@ -25,7 +25,7 @@ def read_vectors(engine: Engine, events: EventBatch, load: LoadStates) -> NDArra
     verdicts = np.full(len(events), Verdict.SCORED, dtype=np.int8)
     vectors = np.empty((len(events), engine.width), dtype=np.float32)
     for record in engine.catalogue.records:
-        keys = engine.keys(record, events)
+        keys = engine.keys(record, unobserved)
         states = load(record, keys.unique)
         engine.fold(record, unobserved, np.arange(len(events)), verdicts, states, keys.record_of, vectors)
     engine.request(events, vectors)

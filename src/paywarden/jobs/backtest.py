@@ -102,10 +102,7 @@ def backtest(
         changed=int((before != after).sum()),
         digests={name: book.policy_digest(bundle.policy.digest) for name, book in books.items()},
         outcomes={name: outcome_of(ruling.decision, fraud, amount, costs) for name, ruling in rulings.items()},
-        rules={
-            name: rule_outcomes(books[name], ruling, scores.decision, fraud, amount, costs)
-            for name, ruling in rulings.items()
-        },
+        rules={name: rule_outcomes(ruling, fraud, amount, costs) for name, ruling in rulings.items()},
         changes=changes_between(before, after),
     )
 

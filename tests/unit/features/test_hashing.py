@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.parity.xxh64 import xxh64
 
-from paywarden.features.hashing import hash_strings, shards_of
+from paywarden.features.hashing import _hash_spans, hash_strings, shards_of
 
 VECTORS = {
     "": 0xEF46DB3751D8E999,
@@ -63,6 +63,24 @@ def test_nulls_hash_to_zero():
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.string_view()])
 def test_the_type_of_the_array_does_not_matter(kind):
     assert hash_strings(pa.array(["abc", None, "a"], pa.string()).cast(kind)).tolist() == reference(["abc", None, "a"])
+
+
+def test_what_is_empty_or_cannot_be_written_is_not_compiled_for_once_more():
+    """A compilation takes seconds, and the scoring API has none to spare."""
+    stored = pa.BufferOutputStream()
+    table = pa.table({"key": ["a", "b"]})
+    with pa.ipc.new_stream(stored, table.schema) as writer:
+        writer.write_table(table)
+    read_only = pa.ipc.open_stream(bytes(stored.getvalue())).read_all()["key"]
+    for values in (
+        pa.array(["a"]),
+        pa.array([None], pa.string()),
+        pa.array([""]),
+        pa.array([], pa.string()),
+        read_only,
+    ):
+        hash_strings(values)
+    assert len(_hash_spans.signatures) == 1
 
 
 def test_no_keys_hash_to_nothing():

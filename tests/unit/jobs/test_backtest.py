@@ -105,6 +105,17 @@ def test_a_rule_that_another_one_covers_changes_nothing(history, bundle, since):
         assert set(asdict(rule.effect).values()) == {0}
 
 
+def test_where_the_model_is_stricter_a_rule_decides_nothing(history, bundle, since):
+    """It fired, and stands first; the model's decline holds."""
+    every = rule_book({"rules": [{"name": "every", "when": "transaction.amount >= 0", "then": "review"}]})
+    strict = replace(bundle, policy=replace(bundle.policy, decline_threshold=bundle.policy.review_threshold))
+    found = backtest(history, "1", strict, {FORMER: RuleBook(), NEW: every}, COSTS, since)
+    declined = found.outcomes[FORMER].declines
+    assert declined > 0
+    rule = found.rules[NEW]["every"]
+    assert (rule.fired, rule.decided) == (found.payments, found.payments - declined)
+
+
 def test_an_entity_may_be_called_as_a_column_of_kafkas_is(history, bundle, since):
     """An archived payment has both: the entity's token, and the topic it was read from."""
     table, topic = history.transactions, pa.array(["transactions"] * history.transactions.num_rows)

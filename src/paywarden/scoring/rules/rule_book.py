@@ -34,6 +34,11 @@ class NamedList:
     entries: tuple[Listed, ...]
     shadow: bool = False
 
+    @property
+    def code(self) -> int:
+        """The decision that it stands for, as a code of :mod:`paywarden.scoring.policy`."""
+        return LIST_ACTIONS[self.action]
+
     @cached_property
     def until(self) -> Mapping[str, int | None]:
         """By value, until when it is on the list: the latest of its entries."""
