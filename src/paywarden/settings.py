@@ -515,7 +515,9 @@ class ApiSettings(_Section):
     host: str = Field(default="127.0.0.1", description="the address to listen on; 0.0.0.0: every one")
     port: int = Field(default=8000, ge=0, le=65_535, description="0: any free one")
     workers: int = Field(default=1, ge=1, description="processes that answer, each with the model in its memory")
-    threads: int = Field(default=2, ge=1, description="that score, in each worker")
+    threads: int = Field(
+        default=1, ge=1, description="that score, in each worker; more help where the state is waited for, as Redis is"
+    )
     directory: LocalPath = Field(
         default=Path("data/api"),
         description="answers given, decisions on their way to Kafka, bundles; durable, one for the machine's workers",

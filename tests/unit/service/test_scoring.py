@@ -174,6 +174,55 @@ def test_a_failure_in_scoring_is_answered_by_the_fallback(api, error, code):
     assert api.post(api.transaction()).json()["reasons"][0]["code"] == f"FALLBACK_{code}"
 
 
+def test_what_breaks_scoring_does_so_alone(api, monkeypatch):
+    score = type(api.parts.answering).score
+
+    def fail(answering, rows):
+        if "odd" in rows["transaction_id"].to_pylist():
+            raise ValueError("odd")
+        return score(answering, rows)
+
+    monkeypatch.setattr(type(api.parts.answering), "score", fail)
+    names = ["even", "odd", "also even"]
+    answers = api.post([api.transaction(row, transaction_id=name) for row, name in enumerate(names)]).json()
+    assert [answer["transaction_id"] for answer in answers] == names
+    assert [answer["source"] for answer in answers] == ["api", "fallback", "api"]
+    (line,) = [line for line in api.lines if line["event"] == "fallback"]
+    assert (line["transaction_ids"], line["reason"]) == (["odd"], "error")
+    assert "ValueError: odd" in line["exception"]
+
+
+def test_requests_that_are_scored_together_get_their_own_answers(api, monkeypatch):
+    read, sizes, may = type(api.parts.answering).read, [], threading.Event()
+
+    def waiting(answering, payloads):
+        sizes.append(len(payloads))
+        assert may.wait(30)
+        return read(answering, payloads)
+
+    monkeypatch.setattr(type(api.parts.answering), "read", waiting)
+    monkeypatch.setattr(type(api.parts.settings.api), "timeout_ms", 30_000, raising=False)
+    sent = [api.transaction(row) for row in range(8)]
+    sent += [{**sent[0], "amount": -1}, {**sent[1], "transaction_id": "again"}, b"{"]
+    answers = {}
+
+    def ask(place):
+        answers[place] = api.post(sent[place])
+
+    threads = [threading.Thread(target=ask, args=(place,)) for place in range(len(sent))]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    may.set()
+    for thread in threads:
+        thread.join()
+    assert sizes == [1, len(sent) - 1]
+    for place, message in enumerate(sent[:8]):
+        assert answers[place].json()["transaction_id"] == message["transaction_id"]
+    assert answers[9].json()["score"] == answers[1].json()["score"] != answers[2].json()["score"]
+    assert (answers[8].json()["code"], answers[10].json()["code"]) == ("amount_out_of_range", "malformed_json")
+
+
 def test_what_breaks_a_rule_is_refused_with_the_remedy(api):
     for changes, status, code in (
         ({"amount": -1}, 422, "amount_out_of_range"),

@@ -37,7 +37,7 @@ def scoring_app(
         api.transactions_per_second / api.workers, max(api.burst / api.workers, api.largest_batch), time.monotonic
     )
     pool = ThreadPoolExecutor(api.threads, thread_name_prefix="scoring")
-    scoring = Scoring(parts, rates, metrics, log, pool)
+    scoring = Scoring.with_threads(parts, rates, metrics, log, pool)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

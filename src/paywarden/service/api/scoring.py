@@ -1,61 +1,65 @@
-"""One scoring request, from bytes to bytes: limits, validation, repeated answers, the score in time or the fallback."""
+"""One scoring request, from bytes to bytes: limits, what becomes of its transactions in time, answers kept and told."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
-import pyarrow as pa
-import structlog
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from paywarden.errors import StateStoreError
 from paywarden.events.kept_answer import Kept, NewAnswer, Record
-from paywarden.events.validation import Parsed
-from paywarden.jobs.answer import Answer, NoModel, fingerprint
+from paywarden.jobs.answer import Answer
 from paywarden.jobs.api_keys import ApiKey
 from paywarden.service.api.access import Rates
 from paywarden.service.api.metrics import ApiMetrics
+from paywarden.service.api.outcomes import TAKEN, Made, Outcome, given_before, outcomes
 from paywarden.service.api.problems import Problem
-from paywarden.service.api.remedies import remedy
+from paywarden.service.api.together import Together
+from paywarden.service.audit import AuditLog
 from paywarden.wiring.scoring_api import ScoringParts
+
+MOST_TOGETHER = 100
+"""Transactions of several requests in one call: it then takes some milliseconds more than for one."""
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Answers requests of transactions; one a worker."""
+    """Answers requests of transactions; one a worker. What waits is scored together."""
 
     parts: ScoringParts
     rates: Rates
     metrics: ApiMetrics
-    log: structlog.typing.FilteringBoundLogger
-    pool: ThreadPoolExecutor
+    log: AuditLog
+    together: Together[bytes, Outcome]
+
+    @classmethod
+    def with_threads(
+        cls, parts: ScoringParts, rates: Rates, metrics: ApiMetrics, log: AuditLog, pool: ThreadPoolExecutor
+    ) -> Scoring:
+        """Scoring in the threads of a pool."""
+        scored = partial(outcomes, parts, log)
+        return cls(parts, rates, metrics, log, Together(scored, pool, parts.settings.api.threads, MOST_TOGETHER))
 
     async def answer(self, request: Request, key: ApiKey) -> bytes:
         """The JSON of the answer. Raises a Problem where the request, or its only transaction, is refused."""
         began = time.perf_counter()
         payloads, alone = split(await self._body(request), self.parts.settings.api.largest_batch)
         self.rates.take(key, len(payloads))
-        parsed = self.parts.answering.read(payloads)
-        refused = {int(i): _refused(parsed, n) for n, i in enumerate(parsed.rejected)}
-        for problem in refused.values():
-            self.metrics.refused.labels(problem.code).inc()
-            self.log.info("refused", key=key.key_id, code=problem.code)
-        if alone and refused:
-            raise refused[0]
-        said: list[bytes | Problem] = list(await self._answers(parsed.rows, began, key)) if len(parsed.rows) else []
-        for index, problem in sorted(refused.items()):
-            problem.document["index"] = index
-            said.insert(index, problem)
+        said = self._kept(await self._outcomes(payloads, began), key, began)
         if alone:
-            only = said[0]
+            (only,) = said
             if isinstance(only, Problem):
                 raise only
             return only
+        for index, one in enumerate(said):
+            if isinstance(one, Problem):
+                one.document["index"] = index
         return b"[" + b",".join(orjson.dumps(s.document) if isinstance(s, Problem) else s for s in said) + b"]"
 
     async def _body(self, request: Request) -> bytes:
@@ -81,58 +85,38 @@ class Scoring:
             )
         return body
 
-    async def _answers(self, rows: pa.Table, began: float, key: ApiKey) -> list[bytes | Problem]:
-        """An answer, or a conflict, for each row; those given before are given again."""
-        ids, now = rows["transaction_id"].to_pylist(), self.parts.clock()
-        found = self.parts.answers.find(ids, now)
-        new = [i for i, kept in enumerate(found) if kept is None and ids[i] not in ids[:i]]
-        made = await self._made(rows.take(new) if len(new) < len(ids) else rows, began) if new else []
-        kept = self.parts.answers.keep([self._new(answer) for answer in made], now) if made else []
-        first = {ids[i]: one for i, (one, _) in zip(new, kept, strict=True)}
-        fresh = {i: one.said for i, (one, is_new) in zip(new, kept, strict=True) if is_new}
-        for answer, (_, is_new) in zip(made, kept, strict=True):
-            if is_new:
-                self._note(answer, key, began)
-        self.metrics.repeated.inc(len(ids) - sum(is_new for _, is_new in kept))
-        return [
-            fresh[i] if i in fresh else self._said_again(found[i] or first[name], rows.slice(i, 1))
-            for i, name in enumerate(ids)
-        ]
-
-    def _said_again(self, kept: Kept, row: pa.Table) -> bytes | Problem:
-        """What was answered before, to the same transaction; a problem if another one bears its id."""
-        asked = row.to_pylist()[0]
-        if kept.fingerprint == fingerprint(asked, self.parts.schema):
-            return kept.said
-        return Problem(
-            409,
-            "id_taken",
-            "another transaction with this transaction_id was answered before",
-            "give each transaction an id of its own",
-            transaction_id=asked["transaction_id"],
-        )
-
-    async def _made(self, rows: pa.Table, began: float) -> list[Answer]:
-        """Answers by the model if it gives them in time, else by the fallback."""
-        answering, why = self.parts.answering, "timeout"
-        named = {"transaction_ids": rows["transaction_id"].to_pylist()}
+    async def _outcomes(self, payloads: list[bytes], began: float) -> Sequence[Outcome]:
+        """By the model if it gives them in time, else by the fallback."""
         left = self.parts.settings.api.timeout_ms / 1000 - (time.perf_counter() - began)
         try:
-            scored = asyncio.get_running_loop().run_in_executor(self.pool, answering.score, rows)
-            return await asyncio.wait_for(scored, max(left, 0.0))
+            return await asyncio.wait_for(self.together(payloads), max(left, 0.0))
         except TimeoutError:
-            self.log.warning("fallback", reason=why, **named)
-        except NoModel as error:
-            why = "no_model"
-            self.log.warning("fallback", reason=why, detail=str(error), **named)
-        except StateStoreError as error:
-            why = "state"
-            self.log.warning("fallback", reason=why, detail=str(error), **named)
-        except Exception:  # a payment waits for an answer, whatever went wrong in scoring it
-            why = "error"
-            self.log.exception("fallback", reason=why, **named)
-        self.metrics.fallbacks.labels(why).inc(rows.num_rows)
-        return answering.fall_back(rows, why)
+            return outcomes(self.parts, self.log, payloads, late=True)
+
+    def _kept(self, found: Sequence[Outcome], key: ApiKey, began: float) -> list[bytes | Problem]:
+        """What each transaction's caller gets. New answers are kept first: of several to an id, all get the first."""
+        new = [one for one in found if isinstance(one, Made)]
+        kept = iter(self.parts.answers.keep([self._new(one.answer) for one in new], self.parts.clock()) if new else [])
+        return [
+            self._given(one, *next(kept), key, began) if isinstance(one, Made) else self._told(one, key)
+            for one in found
+        ]
+
+    def _given(self, made: Made, kept: Kept, is_new: bool, key: ApiKey, began: float) -> bytes | Problem:
+        if not is_new:
+            return self._told(given_before(kept, made.answer.fingerprint, made.answer.transaction_id), key)
+        if made.why is not None:
+            self.metrics.fallbacks.labels(made.why).inc()
+        self._note(made.answer, key, began)
+        return kept.said
+
+    def _told(self, one: bytes | Problem, key: ApiKey) -> bytes | Problem:
+        if isinstance(one, Problem) and one.code != TAKEN:
+            self.metrics.refused.labels(one.code).inc()
+            self.log.info("refused", key=key.key_id, code=one.code)
+        else:
+            self.metrics.repeated.inc()
+        return one
 
     def _new(self, answer: Answer) -> NewAnswer:
         topics = self.parts.settings.kafka.topics
@@ -174,10 +158,3 @@ def split(body: bytes, most: int) -> tuple[list[bytes], bool]:
             f"send 1 to {most}; api.largest_batch sets the limit",
         )
     return [orjson.dumps(item) for item in batch], False
-
-
-def _refused(parsed: Parsed, place: int) -> Problem:
-    """The refusal of one transaction, in the words of its dead letter."""
-    code, detail = parsed.reasons[place], parsed.details[place]
-    status = 400 if code in {"empty", "malformed_json"} else 422
-    return Problem(status, code, detail, remedy(code))
