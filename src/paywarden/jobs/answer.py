@@ -95,10 +95,10 @@ class Answering:
         self._clock = clock
         self._rules = rules
 
-    def read(self, payloads: Sequence[bytes]) -> Parsed:
-        """The valid transactions among messages, by the rules that the stream keeps; they are received now."""
-        now = np.full(len(payloads), self._clock(), dtype=np.int64)
-        return parse_transactions(pa.array(payloads, pa.binary()), now, self._schema, self._currencies, self._limits)
+    def read(self, payloads: Sequence[bytes], at: Sequence[int]) -> Parsed:
+        """The valid transactions among messages, by the rules that the stream keeps; received ``at`` (epoch ms)."""
+        times = np.array(at, dtype=np.int64)
+        return parse_transactions(pa.array(payloads, pa.binary()), times, self._schema, self._currencies, self._limits)
 
     def score(self, rows: pa.Table) -> list[Answer]:
         """The model's answers to canonical transactions, in their order, on the state as it is.

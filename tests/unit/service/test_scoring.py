@@ -14,6 +14,7 @@ from paywarden.errors import KafkaError, StateStoreError
 from paywarden.events.alert_notes import AlertNotes
 from paywarden.events.decision import decode_actions, decode_decisions
 from paywarden.scoring.policy import DECISIONS
+from paywarden.service.api.access import Rates
 
 
 def values(api, topic):
@@ -151,7 +152,11 @@ def test_a_late_score_is_replaced_by_the_fallback(slow):
     assert (large["source"], large["decision"]) == ("fallback", "decline")
     assert large["reasons"] == [{"code": "FALLBACK_TIMEOUT", "text": "no score within the time allowed"}]
     assert {d["source"] for d in published(slow, 2)} == {"fallback"}
-    assert b'paywarden_api_fallbacks_total{reason="timeout"} 2.0' in slow.client.get("/metrics").content
+    known, taken = slow.transaction(0, amount=5000), slow.transaction(1, amount=77)
+    late = slow.post([{"amount": 1}, known, taken, slow.transaction(2, amount=1)]).json()
+    assert [one.get("code") for one in late] == ["missing_field", None, "id_taken", None]
+    assert (late[1], late[3]["source"]) == (small, "fallback")
+    assert b'paywarden_api_fallbacks_total{reason="timeout"} 3.0' in slow.client.get("/metrics").content
 
 
 def test_without_a_model_the_fallback_answers_and_it_is_not_ready(start):
@@ -184,24 +189,77 @@ def test_what_breaks_scoring_does_so_alone(api, monkeypatch):
 
     monkeypatch.setattr(type(api.parts.answering), "score", fail)
     names = ["even", "odd", "also even"]
-    answers = api.post([api.transaction(row, transaction_id=name) for row, name in enumerate(names)]).json()
+    sent = [api.transaction(row, transaction_id=name) for row, name in enumerate(names)]
+    answers = api.post(sent).json()
     assert [answer["transaction_id"] for answer in answers] == names
     assert [answer["source"] for answer in answers] == ["api", "fallback", "api"]
+    for place in (0, 2):
+        alone = api.post({**sent[place], "transaction_id": f"alone {place}"}).json()
+        assert answers[place]["score"] == alone["score"]
     (line,) = [line for line in api.lines if line["event"] == "fallback"]
-    assert (line["transaction_ids"], line["reason"]) == (["odd"], "error")
+    assert (line["transaction_id"], line["reason"]) == ("odd", "error")
+    (line,) = [line for line in api.lines if line["event"] == "scoring_failed"]
+    assert line["transactions"] == 3
     assert "ValueError: odd" in line["exception"]
 
 
-def test_requests_that_are_scored_together_get_their_own_answers(api, monkeypatch):
-    read, sizes, may = type(api.parts.answering).read, [], threading.Event()
+def test_where_nothing_can_be_scored_few_calls_find_it_out(api, monkeypatch):
+    calls = []
 
-    def waiting(answering, payloads):
+    def fail(_, rows):
+        calls.append(rows.num_rows)
+        raise ValueError("odd")
+
+    monkeypatch.setattr(type(api.parts.answering), "score", fail)
+    sent = [api.transaction(0, transaction_id=f"t{number}") for number in range(20)]
+    assert {answer["source"] for answer in api.post(sent).json()} == {"fallback"}
+    assert calls == [20, 10, 10]
+    assert b'paywarden_api_fallbacks_total{reason="error"} 20.0' in api.client.get("/metrics").content
+
+
+def test_what_a_call_of_others_breaks_is_answered_by_the_fallback(api, monkeypatch):
+    find = type(api.parts.answers).find
+
+    def fail(answers, ids, now):
+        if threading.current_thread().name.startswith("scoring"):
+            raise MemoryError("odd")
+        return find(answers, ids, now)
+
+    monkeypatch.setattr(type(api.parts.answers), "find", fail)
+    answer = api.post(api.transaction()).json()
+    assert answer["reasons"][0]["code"] == "FALLBACK_ERROR"
+
+
+def test_one_id_several_times_in_a_request_is_one_answer_and_one_message(api):
+    one = api.transaction()
+    first, again, other = api.post([one, one, {**one, "amount": 77}]).json()
+    assert first == again
+    assert (other["code"], other["index"]) == ("id_taken", 2)
+    api.post([{"amount": 1}, one])
+    figures = api.client.get("/metrics").text
+    assert "paywarden_api_repeated_total 3.0" in figures
+    assert 'paywarden_api_refused_total{reason="missing_field"} 1.0' in figures
+    api.post(api.transaction(1))
+    assert [d["transaction_id"] for d in published(api, 2)] == [
+        one["transaction_id"],
+        api.transaction(1)["transaction_id"],
+    ]
+
+
+def test_requests_that_are_scored_together_get_their_own_answers(api, monkeypatch):
+    read, take, sizes, came, may = type(api.parts.answering).read, Rates.take, [], [], threading.Event()
+
+    def waiting(answering, payloads, at):
         sizes.append(len(payloads))
         assert may.wait(30)
-        return read(answering, payloads)
+        return read(answering, payloads, at)
+
+    def counting(rates, key, count):
+        take(rates, key, count)
+        came.append(count)
 
     monkeypatch.setattr(type(api.parts.answering), "read", waiting)
-    monkeypatch.setattr(type(api.parts.settings.api), "timeout_ms", 30_000, raising=False)
+    monkeypatch.setattr(Rates, "take", counting)
     sent = [api.transaction(row) for row in range(8)]
     sent += [{**sent[0], "amount": -1}, {**sent[1], "transaction_id": "again"}, b"{"]
     answers = {}
@@ -210,9 +268,10 @@ def test_requests_that_are_scored_together_get_their_own_answers(api, monkeypatc
         answers[place] = api.post(sent[place])
 
     threads = [threading.Thread(target=ask, args=(place,)) for place in range(len(sent))]
-    for thread in threads:
+    for number, thread in enumerate(threads, 1):
         thread.start()
-        time.sleep(0.05)
+        while len(came) < number:  # it waits now, or has begun
+            time.sleep(0.01)
     may.set()
     for thread in threads:
         thread.join()

@@ -18,7 +18,7 @@ from paywarden.jobs.answer import Answer
 from paywarden.jobs.api_keys import ApiKey
 from paywarden.service.api.access import Rates
 from paywarden.service.api.metrics import ApiMetrics
-from paywarden.service.api.outcomes import TAKEN, Made, Outcome, given_before, outcomes
+from paywarden.service.api.outcomes import TAKEN, Asked, Made, Outcome, given_before, outcomes
 from paywarden.service.api.problems import Problem
 from paywarden.service.api.together import Together
 from paywarden.service.audit import AuditLog
@@ -36,7 +36,7 @@ class Scoring:
     rates: Rates
     metrics: ApiMetrics
     log: AuditLog
-    together: Together[bytes, Outcome]
+    together: Together[Asked, Outcome]
 
     @classmethod
     def with_threads(
@@ -51,7 +51,8 @@ class Scoring:
         began = time.perf_counter()
         payloads, alone = split(await self._body(request), self.parts.settings.api.largest_batch)
         self.rates.take(key, len(payloads))
-        said = self._kept(await self._outcomes(payloads, began), key, began)
+        now = self.parts.clock()
+        said = self._kept(await self._outcomes([Asked(one, now) for one in payloads], began), key, began)
         if alone:
             (only,) = said
             if isinstance(only, Problem):
@@ -85,13 +86,16 @@ class Scoring:
             )
         return body
 
-    async def _outcomes(self, payloads: list[bytes], began: float) -> Sequence[Outcome]:
+    async def _outcomes(self, asked: list[Asked], began: float) -> Sequence[Outcome]:
         """By the model if it gives them in time, else by the fallback."""
         left = self.parts.settings.api.timeout_ms / 1000 - (time.perf_counter() - began)
         try:
-            return await asyncio.wait_for(self.together(payloads), max(left, 0.0))
+            return await asyncio.wait_for(self.together(asked), max(left, 0.0))
         except TimeoutError:
-            return outcomes(self.parts, self.log, payloads, late=True)
+            return outcomes(self.parts, self.log, asked, "timeout")
+        except Exception:  # of a call that others had a part in
+            self.log.exception("scoring_failed", transactions=len(asked))
+            return outcomes(self.parts, self.log, asked, "error")
 
     def _kept(self, found: Sequence[Outcome], key: ApiKey, began: float) -> list[bytes | Problem]:
         """What each transaction's caller gets. New answers are kept first: of several to an id, all get the first."""
@@ -107,6 +111,8 @@ class Scoring:
             return self._told(given_before(kept, made.answer.fingerprint, made.answer.transaction_id), key)
         if made.why is not None:
             self.metrics.fallbacks.labels(made.why).inc()
+            said = {"detail": made.detail} if made.detail else {}
+            self.log.warning("fallback", reason=made.why, transaction_id=made.answer.transaction_id, **said)
         self._note(made.answer, key, began)
         return kept.said
 

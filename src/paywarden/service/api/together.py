@@ -41,7 +41,11 @@ class Together(Generic[Item, Result]):
         while self._running < self._at_once and (taken := self._taken()):
             self._running += 1
             together = [item for items, _ in taken for item in items]
-            call = asyncio.get_running_loop().run_in_executor(self._executor, self._work, together)
+            try:
+                call = asyncio.get_running_loop().run_in_executor(self._executor, self._work, together)
+            except RuntimeError as error:  # no thread can be started, or none any more
+                call = asyncio.get_running_loop().create_future()
+                call.set_exception(error)
             call.add_done_callback(partial(self._end, taken))
 
     def _taken(self) -> list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]]:
