@@ -47,6 +47,8 @@ from paywarden.wiring import scoring_api
 REPORT = Path("build/bench/api.json")
 TARGET = 2.0
 """p99 of a score ÷ p99 of an endpoint that does nothing, both at half of the rate at which scores saturate."""
+LOADS = {"half_load": 1 / 2, "an_eighth_of_the_load": 1 / 8}
+"""What is measured, as a share of the rate at which scores saturate: by half, several payments are scored together."""
 CONNECTIONS = 16
 SCHEMA = EventSchema()
 
@@ -127,7 +129,7 @@ def _placed(table: pa.Table) -> pa.Table:
 def _measured(
     settings: Settings, messages: list[dict[str, object]], directory: Path, workers: int, seconds: float, rounds: int
 ) -> dict[str, object]:
-    """Saturation of both paths, then rounds of both at half of what scores bear."""
+    """Saturation of both paths, then rounds of both at shares of what scores bear."""
     _, key = scoring_api.new_api_key(settings, "bench", ["score"], days=None, replaces=None, overlap_days=0)
     numbers = itertools.count(time.time_ns())
 
@@ -143,23 +145,31 @@ def _measured(
             "score": saturate(port, score, seconds, CONNECTIONS),
             "null": saturate(port, null, seconds, CONNECTIONS),
         }
-        half = most["score"].rate / 2
-        found: dict[str, list[Told]] = {"null": [], "score": []}
+        loads = {name: most["score"].rate * share for name, share in LOADS.items()}
+        found: dict[str, dict[str, list[Told]]] = {name: {"null": [], "score": []} for name in loads}
         for number in range(rounds):
-            for name in ("null", "score") if number % 2 else ("score", "null"):
-                path = score if name == "score" else null
-                found[name].append(at_rate(port, path, seconds, CONNECTIONS * 4, half))
+            for load, rate in loads.items():
+                for name in ("null", "score") if number % 2 else ("score", "null"):
+                    path = score if name == "score" else null
+                    found[load][name].append(at_rate(port, path, seconds, CONNECTIONS * 4, rate))
+    print(f"{workers} worker(s): {most['score'].rate:,.0f}/s at most (null {most['null'].rate:,.0f}/s)")
+    return {
+        "saturation": {name: told.figures() for name, told in most.items()},
+        **{name: _at_load(name, rate, found[name]) for name, rate in loads.items()},
+    }
+
+
+def _at_load(load: str, rate: float, found: dict[str, list[Told]]) -> dict[str, object]:
+    """The figures of both paths at a rate, and the ratio of their p99, round by round."""
     slow = {name: [told.figures()["p99_ms"] for told in tolds] for name, tolds in found.items()}
     ratios = [score / null for score, null in zip(slow["score"], slow["null"], strict=True)]
     print(
-        f"{workers} worker(s): {most['score'].rate:,.0f}/s at most (null {most['null'].rate:,.0f}/s); at half load "
-        f"p50 {_median(found['score'], 'p50_ms'):.2f} ms, p99 {_median(found['score'], 'p99_ms'):.2f} ms, "
-        f"{statistics.median(ratios):.2f} × the null endpoint's p99"
+        f"  {load.replace('_', ' ')}, {rate:,.0f}/s: p50 {_median(found['score'], 'p50_ms'):.2f} ms, p99 "
+        f"{_median(found['score'], 'p99_ms'):.2f} ms, {statistics.median(ratios):.2f} × the null endpoint's p99"
     )
     return {
-        "saturation": {name: told.figures() for name, told in most.items()},
-        "half_load_per_second": half,
-        "half_load": {name: [told.figures() for told in tolds] for name, tolds in found.items()},
+        "per_second": rate,
+        **{name: [told.figures() for told in tolds] for name, tolds in found.items()},
         "p99_ratio": {"median": statistics.median(ratios), "rounds": ratios},
     }
 
