@@ -59,7 +59,7 @@ def answers(
     api = Answering(
         schema, CurrencyTable("EUR"), DEFAULT_LIMITS, models, Fallback(0, "review"), lambda: 5, lambda: book
     )
-    read = api.read(encode_transactions(transactions, schema))
+    read = api.read(encode_transactions(transactions, schema), [5] * transactions.num_rows)
     said = api.score(read.rows)
     store.close()
     alerts = [answer.alert for answer in said if answer.alert is not None]
