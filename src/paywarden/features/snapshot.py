@@ -181,8 +181,8 @@ class _Work:
             events.source,
             events.declined,
         ]
-        columns += [hash_strings(events.transaction_id), hash_strings(events.routing_key)]
-        columns += [hash_strings(tokens) for tokens in events.tokens.values()]
+        columns += [events.id_hash, hash_strings(events.routing_key)]
+        columns += [events.token_hash(entity) for entity in events.tokens]
         return [*columns, *events.codes.values(), *events.numbers.values()]
 
 

@@ -104,3 +104,20 @@ def test_several_calls_may_run_at_a_time(run, work):
         return await asyncio.gather(*tasks)
 
     assert run(story, at_once=2) == [[2], [4], [6]]
+
+
+def test_a_call_that_cannot_begin_fails_and_leaves_its_place(work):
+    """An executor that has ended, as one for which the system has no thread."""
+    work.may.set()
+
+    async def story():
+        with ThreadPoolExecutor(1) as living, ThreadPoolExecutor(1) as ended:
+            ended.shutdown()
+            together = Together(work, ended, 1, 3)
+            for _ in range(2):
+                with pytest.raises(RuntimeError, match="shutdown"):
+                    await together([1])
+            together._executor = living
+            return await together([2])
+
+    assert asyncio.run(story()) == [4]

@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Party = tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]
+"""Items that came together, and what waits for their results."""
 
 
 class Together(Generic[Item, Result]):
@@ -28,7 +30,7 @@ class Together(Generic[Item, Result]):
         self._at_once = at_once
         self._most = most
         self._running = 0
-        self._waiting: deque[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]] = deque()
+        self._waiting: deque[Party[Item, Result]] = deque()
 
     async def __call__(self, items: Sequence[Item]) -> Sequence[Result]:
         """The results of items that stay together. Who is cancelled before a call has begun takes no part in one."""
@@ -38,18 +40,18 @@ class Together(Generic[Item, Result]):
         return await mine
 
     def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._running < self._at_once and (taken := self._taken()):
             self._running += 1
-            together = [item for items, _ in taken for item in items]
             try:
-                call = asyncio.get_running_loop().run_in_executor(self._executor, self._work, together)
+                call = loop.run_in_executor(self._executor, self._work, [item for items, _ in taken for item in items])
             except RuntimeError as error:  # no thread can be started, or none any more
-                call = asyncio.get_running_loop().create_future()
+                call = loop.create_future()
                 call.set_exception(error)
             call.add_done_callback(partial(self._end, taken))
 
-    def _taken(self) -> list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]]:
-        taken: list[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]] = []
+    def _taken(self) -> list[Party[Item, Result]]:
+        taken: list[Party[Item, Result]] = []
         count = 0
         while self._waiting and (not taken or count + len(self._waiting[0][0]) <= self._most):
             items, future = self._waiting.popleft()
@@ -58,20 +60,15 @@ class Together(Generic[Item, Result]):
                 count += len(items)
         return taken
 
-    def _end(
-        self,
-        taken: Sequence[tuple[Sequence[Item], asyncio.Future[Sequence[Result]]]],
-        done: asyncio.Future[Sequence[Result]],
-    ) -> None:
+    def _end(self, taken: Sequence[Party[Item, Result]], call: asyncio.Future[Sequence[Result]]) -> None:
         self._running -= 1
-        error, start = done.exception(), 0
+        error, start = call.exception(), 0
         for items, future in taken:
             end = start + len(items)
-            if future.done():
-                pass
-            elif error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(done.result()[start:end])
+            if not future.done():
+                if error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(call.result()[start:end])
             start = end
         self._begin()
