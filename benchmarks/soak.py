@@ -108,25 +108,25 @@ def _soaked(here: Deployment, seconds: float) -> dict[str, object]:
     while (at := time.monotonic() - began) < seconds:
         memory.sample(at, roots)
         loads.append(os.getloadavg()[0])
-        lags.append(here.rows("transactions") + here.rows("labels") - _read(here))
+        lags.append(here.inputs() - _read(here))
         if int(at / 60) != int((at - SAMPLE_SECONDS) / 60):
             print(f"  minute {int(at / 60)}: {here.rows('predictions'):,} decisions, lag {lags[-1]:,}", flush=True)
         here.wait(lambda: True)  # every process is alive
         time.sleep(SAMPLE_SECONDS)
     here.processes["producer"].stop(60.0)
     del here.processes["producer"]
-    inputs = here.rows("transactions") + here.rows("labels")
+    inputs = here.inputs()
     here.wait(lambda: _read(here) >= inputs)
-    here.wait(lambda: here.rows("predictions") + here.rows("outcomes") + here.rows("dead_letters") >= inputs)
+    here.wait(lambda: here.answered() >= inputs)
     here.processes["stream"].stop(60.0)
     del here.processes["stream"]
-    here.wait(lambda: _archived(here) >= inputs)
+    here.wait(lambda: here.archived() >= inputs)
     account, figures = here.account(), memory.figures(seconds * WARM_SHARE)
     lost = account.unaccounted or account.inputs != inputs
     return {
         "inputs": inputs,
         "account": account.to_dict(),
-        "lake_rows": _archived(here),
+        "lake_rows": here.archived(),
         "memory": figures,
         "lag": {"median": float(np.median(lags)), "max": max(lags)},
         "load": {"median": round(float(np.median(loads)), 1), "max": round(max(loads), 1)},
@@ -139,16 +139,6 @@ def _soaked(here: Deployment, seconds: float) -> dict[str, object]:
 def _read(here: Deployment) -> int:
     """How many inputs the manifests name."""
     return sum(s.end - s.start for m in wiring.manifests(here.settings).all() if m.bundle_digest for s in m.ranges)
-
-
-def _archived(here: Deployment) -> int:
-    """How many inputs the lake holds, by its own offsets."""
-    lake, topics = wiring.lake(here.settings), here.settings.kafka.topics
-    return sum(
-        offset or 0
-        for topic in (topics.transactions, topics.labels)
-        for offset in lake.next_offsets(topic, here.settings.kafka.partitions).values()
-    )
 
 
 def _pid(here: Deployment, name: str) -> int:

@@ -76,6 +76,23 @@ class Deployment:
         name = getattr(self.settings.kafka.topics, topic)
         return sum(wiring.kafka_source(self.settings).end_offsets([name])[name].values())
 
+    def inputs(self) -> int:
+        """Transactions and labels that Kafka was ever given."""
+        return self.rows("transactions") + self.rows("labels")
+
+    def archived(self) -> int:
+        """How many inputs the lake holds, by its own offsets."""
+        lake, topics = wiring.lake(self.settings), self.settings.kafka.topics
+        return sum(
+            offset or 0
+            for topic in (topics.transactions, topics.labels)
+            for offset in lake.next_offsets(topic, self.settings.kafka.partitions).values()
+        )
+
+    def answered(self) -> int:
+        """Decisions, recorded outcomes and dead letters together."""
+        return sum(map(self.rows, ("predictions", "outcomes", "dead_letters")))
+
     def account(self) -> Account:
         """What became of every input that the manifests name."""
         source, topics = wiring.kafka_source(self.settings, headers=True), self.settings.kafka.topics

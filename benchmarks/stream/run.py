@@ -14,6 +14,7 @@ PARTS = {
     "latency": "p50 and p99 at half load, beside the passthrough's at the same trigger",
     "cards": "rows a second by the number of cards known",
     "touched": "bytes written, seconds and memory of a batch by the cards that it touches",
+    "bytes_stored": "bytes that a transaction takes in Kafka, with its decision, and in the lake",
     "redis_memory": "memory that Redis takes for the state of a card",
     "tls": "the stream and a passthrough over SASL_SSL beside plaintext",
     "scale_out": "rows a second on a standalone Spark cluster by its workers, state in Redis",

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.rounds import Spread, spread
 from benchmarks.stream import apps, spark_peers
@@ -28,6 +29,7 @@ from benchmarks.stream.ground import (
 from benchmarks.stream.ours import SCHEMA, Ours
 from benchmarks.stream.passthrough import COPY, copy
 from paywarden.adapters.kafka.source import KafkaSource
+from paywarden.events.decision import decode_decisions
 from paywarden.features.templates import full_catalogue
 from paywarden.scoring.bundle import ModelBundle
 from paywarden.scoring.scorer import Scorer
@@ -203,7 +205,7 @@ def _equal_scores(here: Ground) -> dict[str, object]:
     """
     source = KafkaSource(here.connection)
     limit = ROWS_OF_THE_SLOW * 7 // 10
-    ours = _scores(source, "predictions", None, lambda m: len(m.get("vector", ())) == len(PEERS_CATALOGUE.names))
+    ours = _our_scores(source)
     found = {}
     for name, topic in ((LOOP, "loop.output"), (QUIX, "quix.output"), (STATE, "state.output")):
         if topic in _existing(here):
@@ -220,16 +222,22 @@ def _existing(here: Ground) -> set[str]:
     return set(AdminClient(here.connection.client_config()).list_topics(timeout=10).topics)
 
 
-def _scores(
-    source: KafkaSource, topic: str, limit: int | None, wanted: Callable[[dict[str, object]], bool] = lambda _: True
-) -> dict[str, float]:
-    earliest, ends = source.earliest_offsets([topic]), source.end_offsets([topic])
-    if limit is not None:
-        ends = {topic: {p: min(end, limit // len(ends[topic])) for p, end in ends[topic].items()}}
+def _our_scores(source: KafkaSource) -> dict[str, float]:
+    """Raw scores of the stream with the peers' catalogue, by transaction; the full one's vectors are longer."""
     found: dict[str, float] = {}
-    for table in source.read(earliest, ends):
-        for value in table["value"].to_pylist():
-            message = orjson.loads(value)
-            if "raw_score" in message and wanted(message):
-                found.setdefault(message["transaction_id"], message["raw_score"])
+    for table in source.read(source.earliest_offsets(["predictions"]), source.end_offsets(["predictions"])):
+        decided = decode_decisions(table["value"].to_pylist(), SCHEMA).select(["transaction_id", "raw_score", "vector"])
+        peers = decided.filter(pc.equal(pc.list_value_length(decided["vector"]), len(PEERS_CATALOGUE.names)))
+        found.update(zip(peers["transaction_id"].to_pylist(), peers["raw_score"].to_pylist(), strict=True))
+    return found
+
+
+def _scores(source: KafkaSource, topic: str, limit: int) -> dict[str, float]:
+    """Raw scores of a peer's first decisions, so many of them."""
+    earliest, ends = source.earliest_offsets([topic]), source.end_offsets([topic])
+    first = {topic: {p: min(end, limit // len(ends[topic])) for p, end in ends[topic].items()}}
+    found: dict[str, float] = {}
+    for table in source.read(earliest, first):
+        for message in map(orjson.loads, table["value"].to_pylist()):
+            found.setdefault(message["transaction_id"], message["raw_score"])
     return found

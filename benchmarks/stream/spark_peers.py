@@ -22,8 +22,10 @@ ROCKSDB = {
         "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
     ),
     "spark.sql.shuffle.partitions": str(PARTITIONS),
+    "spark.sql.streaming.noDataMicroBatches.enabled": "false",
 }
-"""What transformWithState needs of the session."""
+"""What transformWithState needs of the session: RocksDB, a state a partition, and an end, which processing time has not
+where batches without data go on."""
 MESSAGE = "transaction_id string, occurred_at long, amount long, transaction_type string, entities struct<card: string>"
 
 
