@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from paywarden.adapters.spark.fold import engine_of
+from paywarden.adapters.spark.fold import engine_of, settle
 from paywarden.adapters.spark.rows import DEAD, to_events, unpack
 from paywarden.adapters.spark.tally import (
     ALERT,
@@ -143,6 +143,7 @@ class DecideStep:
         engine.request(to_events(rows, self.catalogue.inputs), full)
         decided, decided_at = self._decided(rows, scorer, full)
         values = self._encoded(rows, acting, decided, decided_at)
+        settle(scorer.bundle.digest)  # the model's library is the largest that a worker loads
         decisions = _records(
             self.topics.predictions,
             rows["routing_key"].cast(pa.binary()),
