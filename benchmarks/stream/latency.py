@@ -26,6 +26,7 @@ from paywarden.adapters.kafka.admin import end_offsets
 from paywarden.adapters.kafka.connection import KafkaConnection
 from paywarden.adapters.kafka.producer import KafkaEventProducer
 from paywarden.adapters.kafka.source import KafkaSource
+from paywarden.adapters.spark.warm_up import warm_up
 from paywarden.events.encoding import encode_transactions, routing_keys
 from paywarden.features.templates import full_catalogue
 
@@ -189,6 +190,8 @@ def _start_copy(here: Ground, starting: Offsets, number: int) -> object:
 
 
 def _start_stream(here: Ground, ours: Ours, starting: Offsets, number: int) -> object:
+    # As `paywarden stream run` does: Spark has ended workers that were idle for a minute, while the passthrough ran.
+    warm_up(here.session, dict(ours.files), ours.catalogue)
     stream = replace(ours.stream, checkpoint=here.directory / f"checkpoint-latency-{number}")
     return stream.start(starting, ours.job)
 

@@ -69,7 +69,7 @@ def stream(
     # Spark is imported only by what runs it: every other command starts in half the time.
     from paywarden.adapters.spark.checkpoint_files import CheckpointFiles
     from paywarden.adapters.spark.session import spark_session
-    from paywarden.adapters.spark.warm_up import warm_up
+    from paywarden.adapters.spark.warm_up import warm_up, workers_kept
 
     topics, directory = settings.kafka.topics, stream_directory(settings)
     models, epochs, source = serving_models(settings, warn), state_epochs(settings), kafka_source(settings)
@@ -135,7 +135,8 @@ def stream(
             warn,
         )
         query = _spark_stream(settings, session).start(identity.starting, job)
-        yield query
+        with workers_kept(session, lambda: query.idle_seconds):
+            yield query
         query.finish()
 
 
