@@ -1,11 +1,15 @@
 """What a transaction takes on disk: in Kafka, as it came and as its decision, and in the lake.
 
 By the real commands in a deployment of their own: files' sizes ÷ records, once a stream and an archiver are through.
+Kafka keeps batches as clients sent them, compressed; a payment that is sent by itself takes its own bytes.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from benchmarks.histories import WORLD
 from benchmarks.stream.deployment import Deployment, deployment, register_champion
@@ -18,7 +22,7 @@ DAYS = 10
 
 
 def measure() -> dict[str, object]:
-    """Bytes a record by topic, and bytes a row in the lake."""
+    """Bytes a record by topic, sent in bulk and by itself, and bytes a row in the lake's tables."""
     with deployment(stream={"trigger_interval_seconds": 0}) as here:
         register_champion(here)
         topics = here.settings.kafka.topics
@@ -32,10 +36,20 @@ def measure() -> dict[str, object]:
             process.stop(60.0)
         rows = {topic: here.rows(topic) for topic in ("transactions", "labels", "predictions", "alerts")}
         stored = {topic: _kafka_bytes(here, getattr(topics, topic)) for topic in rows}
-        lake = _bytes(here.directory / "lake")
-    found = {topic: round(stored[topic] / count) for topic, count in rows.items() if count}
-    print(f"  bytes a record in Kafka: {found}; bytes a row in the lake: {lake / inputs:,.0f}", flush=True)
-    return {"records": rows, "kafka_bytes_a_record": found, "lake_bytes_a_row": round(lake / inputs)}
+        found = {
+            "kafka_bytes_a_record": {topic: round(stored[topic] / count) for topic, count in rows.items()},
+            "bytes_a_record_by_itself": {topic: _alone(here, getattr(topics, topic)) for topic in rows},
+            "lake_bytes_a_row": _lake(here.directory / "lake"),
+        }
+    print(f"  {found}", flush=True)
+    return {"records": rows, **found}
+
+
+def _alone(here: Deployment, topic: str) -> int:
+    """The mean of key and value, uncompressed, over the topic's first records."""
+    source = wiring.kafka_source(here.settings)
+    table = next(iter(source.read(source.earliest_offsets([topic]), source.end_offsets([topic]))))
+    return round(sum(table[name].combine_chunks().nbytes for name in ("key", "value")) / table.num_rows)
 
 
 def _kafka_bytes(here: Deployment, topic: str) -> int:
@@ -47,5 +61,16 @@ def _kafka_bytes(here: Deployment, topic: str) -> int:
     )
 
 
-def _bytes(directory: Path) -> int:
-    return sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+def _lake(root: Path) -> dict[str, int]:
+    """Of the files that make up each table's newest version."""
+    found = {}
+    for log in sorted(root.rglob("_delta_log")):
+        table = DeltaTable(log.parent)
+        rows = sum(pq.read_metadata(name).num_rows for name in _files(table))
+        size = sum(Path(name).stat().st_size for name in _files(table))
+        found[log.parent.name] = round(size / max(rows, 1))
+    return found
+
+
+def _files(table: DeltaTable) -> list[str]:
+    return [uri.removeprefix("file://") for uri in table.file_uris()]
