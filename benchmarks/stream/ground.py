@@ -138,14 +138,14 @@ def session(options: dict[str, str] | None = None, *, cores: int | None = None) 
         spark.stop()
 
 
-def fill(connection: KafkaConnection, rows: int, world: World, first_day: int = 0) -> None:
+def fill(connection: KafkaConnection, rows: int, world: World, first_day: int = 0, topic: str = INPUT) -> None:
     """Send whole days of a world, at least so many transactions."""
     settings = load_settings(kafka={"bootstrap_servers": connection.bootstrap_servers})
     per_day = next(iter(world.days(0, 1))).transactions.num_rows
     days = rows // per_day + 2
     with wiring.kafka_sink(settings) as sink:
         coming = arrivals(world.days(first_day, first_day + days), drain=False)
-        produce(coming, sink, INPUT, "labels", world.schema)
+        produce(coming, sink, topic, "labels", world.schema)
 
 
 def taken_in_turn(names: Sequence[str], number: int) -> list[str]:

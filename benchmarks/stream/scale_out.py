@@ -1,12 +1,15 @@
 """How the work divides: the stream on a standalone cluster of one-core workers on this machine, its state in Redis.
 
 The same rows by one worker and by as many as there are cores, and by the latter from a single partition: reading and
-validation are then one task, while folding and deciding still have a task a shard.
+validation are then one task, while folding and deciding still have a task a shard. Each worker is bound to a core of
+its own, where `taskset` is there: Spark counts a worker's cores, but a task's JVM and Python run beside each other, and
+one worker would fill two cores. Broker, Redis and driver are not bound.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -24,16 +27,16 @@ from benchmarks.stream.ground import (
     PARTITIONS,
     SHARDS,
     Ground,
-    Spans,
     bundle_files,
     fill,
     rounds_asked,
     rows_asked,
     size,
+    taken_in_turn,
 )
 from benchmarks.stream.ours import SCHEMA, Ours
 from benchmarks.stream.redis_server import redis_server
-from paywarden.adapters.kafka.admin import end_offsets, ensure_topics
+from paywarden.adapters.kafka.admin import ensure_topics
 from paywarden.adapters.kafka.connection import KafkaConnection
 from paywarden.adapters.local import ivy
 from paywarden.adapters.local.broker import LocalBroker
@@ -47,6 +50,9 @@ from paywarden.settings import load_settings
 ROWS_A_ROUND = 60_000
 CATALOGUE = full_catalogue(SCHEMA)
 ON_THIS_MACHINE = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+WARMING_ROUNDS = 3
+SINGLE, _LATER_DAY = "single", 300
+"""A topic of one partition, with payments of other days: those that a state has seen are told apart as repeated."""
 _START_SECONDS = 120.0
 
 
@@ -58,7 +64,8 @@ def measure() -> dict[str, object]:
     rows = rows_asked(ROWS_A_ROUND)
     with _servers() as (directory, connection, redis_url):
         print("  filling the topic")
-        fill(connection, 4 * rows, WORLD)
+        fill(connection, (WARMING_ROUNDS + 2) * rows, WORLD)
+        fill(connection, rows, WORLD, _LATER_DAY, SINGLE)
         for number in range(passes):
             for workers in (1, cores) if number % 2 == 0 else (cores, 1):
                 with _cluster(directory / f"{number}-{workers}", workers) as master:
@@ -86,19 +93,22 @@ def _pass(
     rows: int,
     number: int,
 ) -> None:
-    """One application on the cluster: a round that warms, then one of each kind."""
+    """One application on the cluster: rounds that warm, then one of each kind."""
     directory, connection, redis_url = servers
     jars = ivy.ensure_jars(ivy.SPARK_KAFKA, load_settings().cache_dir)
     spark = spark_session("bench", jars, master=master, options={**ON_THIS_MACHINE, "spark.cores.max": str(workers)})
     try:
         here, name = Ground(directory, connection, spark), f"{workers}-{number}"
         ours = Ours.on(here, name, CATALOGUE, files, recipe=open_redis(redis_url, f"bench-{name}", SHARDS))
-        kinds = {f"{_counted(workers, 'worker')}, {PARTITIONS} partitions": here.spans(1, 3, rows)}
+        last = here.spans(WARMING_ROUNDS, WARMING_ROUNDS, rows)
+        kinds = {f"{_counted(workers, 'worker')}, {PARTITIONS} partitions": (INPUT, last)}
         if workers > 1:
-            kinds[f"{_counted(workers, 'worker')}, 1 partition"] = _of_one_partition(here, rows)
-        ours.decide(here.records(here.spans(0, 3, rows)))
-        for kind, spans in kinds.items():
-            records = here.records(spans)
+            kinds[f"{_counted(workers, 'worker')}, 1 partition"] = (SINGLE, {0: (0, rows)})
+        for warming in range(WARMING_ROUNDS):
+            ours.decide(here.records(here.spans(warming, WARMING_ROUNDS, rows)))
+        for kind in taken_in_turn(list(kinds), number):
+            topic, spans = kinds[kind]
+            records = here.records(spans, topic)
             began = time.perf_counter()
             ours.decide(records)
             rate = size(spans) / (time.perf_counter() - began)
@@ -113,12 +123,6 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _of_one_partition(here: Ground, rows: int) -> Spans:
-    ends = end_offsets(here.connection, [INPUT])[INPUT]
-    fullest = max(ends, key=lambda partition: ends[partition])
-    return {p: (max(0, end - rows), end) if p == fullest else (end, end) for p, end in ends.items()}
-
-
 @contextmanager
 def _servers() -> Iterator[tuple[Path, KafkaConnection, str]]:
     """A directory, a broker with the topics, and a Redis that keeps nothing on disk."""
@@ -127,7 +131,7 @@ def _servers() -> Iterator[tuple[Path, KafkaConnection, str]]:
         jars = ivy.ensure_jars(ivy.BROKER, load_settings().cache_dir)
         with redis_server() as url, LocalBroker(directory / "kafka", jars) as broker:
             connection = KafkaConnection(broker.bootstrap_servers)
-            ensure_topics(connection, dict.fromkeys((INPUT, "labels", *OUTPUTS), PARTITIONS))
+            ensure_topics(connection, {**dict.fromkeys((INPUT, "labels", *OUTPUTS), PARTITIONS), SINGLE: 1})
             yield directory, connection, url
 
 
@@ -144,8 +148,9 @@ def _cluster(directory: Path, workers: int) -> Iterator[str]:
     }
     deploy, spark_class = "org.apache.spark.deploy", str(home / "bin" / "spark-class")
 
-    def process(name: str, *arguments: str) -> ChildProcess:
-        return ChildProcess(name, [spark_class, *arguments], directory / f"{name}.log", environment)
+    def process(name: str, *arguments: str, core: int | None = None) -> ChildProcess:
+        bound = ["taskset", "--cpu-list", str(core)] if core is not None and shutil.which("taskset") else []
+        return ChildProcess(name, [*bound, spark_class, *arguments], directory / f"{name}.log", environment)
 
     master = process(
         "master", f"{deploy}.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"
@@ -157,7 +162,8 @@ def _cluster(directory: Path, workers: int) -> Iterator[str]:
         for number in range(workers):
             work = ("--cores", "1", "--memory", "1536m", "--webui-port", "0", "--host", "127.0.0.1")
             place = ("--work-dir", str(directory / f"work{number}"))
-            worker = process(f"worker{number}", f"{deploy}.worker.Worker", *work, *place, address)
+            core = number % (os.cpu_count() or 1)
+            worker = process(f"worker{number}", f"{deploy}.worker.Worker", *work, *place, address, core=core)
             started.append(worker)
             worker.start()
             worker.wait_until(lambda worker=worker: "Successfully registered" in worker.log_tail(200), _START_SECONDS)
