@@ -65,12 +65,7 @@ def _lake(root: Path) -> dict[str, int]:
     """Of the files that make up each table's newest version."""
     found = {}
     for log in sorted(root.rglob("_delta_log")):
-        table = DeltaTable(log.parent)
-        rows = sum(pq.read_metadata(name).num_rows for name in _files(table))
-        size = sum(Path(name).stat().st_size for name in _files(table))
-        found[log.parent.name] = round(size / max(rows, 1))
+        files = [Path(uri.removeprefix("file://")) for uri in DeltaTable(log.parent).file_uris()]
+        rows = sum(pq.read_metadata(file).num_rows for file in files)
+        found[log.parent.name] = round(sum(file.stat().st_size for file in files) / max(rows, 1))
     return found
-
-
-def _files(table: DeltaTable) -> list[str]:
-    return [uri.removeprefix("file://") for uri in table.file_uris()]

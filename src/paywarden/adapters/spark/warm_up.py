@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyspark import Broadcast
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
 from paywarden.adapters.spark.fold import engine_of
 from paywarden.adapters.spark.task_errors import translated
@@ -49,9 +49,8 @@ class WarmUp:
 def warm_up(session: SparkSession, files: Mapping[str, bytes], catalogue: Catalogue) -> int:
     """How many workers have the bundle of these files ready. Raises BundleError where one could not score by it."""
     shared = session.sparkContext.broadcast(dict(files))
-    tasks = session.sparkContext.defaultParallelism
     try:
-        rows = session.range(0, tasks, 1, tasks).mapInArrow(WarmUp(catalogue, shared), "worker long").collect()
+        rows = _in_workers(session, WarmUp(catalogue, shared))
     except PySparkException as error:
         raise BundleError(f"the model cannot score in a worker: {translated(error)}") from error
     finally:
@@ -72,7 +71,7 @@ def workers_kept(session: SparkSession, idle_seconds: Callable[[], float]) -> It
         while not ended.wait(_TOUCH_SECONDS):
             if idle_seconds() >= _TOUCH_SECONDS:
                 try:
-                    _touch(session)
+                    _in_workers(session, _nothing)
                 except Exception:  # noqa: BLE001  # Spark has ended, of which the stream itself will tell
                     return
 
@@ -85,9 +84,12 @@ def workers_kept(session: SparkSession, idle_seconds: Callable[[], float]) -> It
         thread.join()
 
 
-def _touch(session: SparkSession) -> None:
+def _in_workers(
+    session: SparkSession, function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+) -> list[Row]:
+    """What a function gives in as many tasks as a batch has workers."""
     tasks = session.sparkContext.defaultParallelism
-    session.range(0, tasks, 1, tasks).mapInArrow(_nothing, "worker long").collect()
+    return session.range(0, tasks, 1, tasks).mapInArrow(function, "worker long").collect()
 
 
 def _nothing(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
